@@ -1,0 +1,59 @@
+# Everything a reader, a lecturer or CI runs. Needs Python 3.11 to 3.13 and make, nothing else.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PROFILE ?= lecture
+PORT ?= 8000
+STAMP := .venv/.installed
+BIN := .venv/bin
+
+# Real data sets that are already on disk are used from there instead of being downloaded.
+ifndef ML4OPS_DATA
+ifneq ($(wildcard ../shared/data/.),)
+export ML4OPS_DATA := $(abspath ../shared/data)
+endif
+endif
+
+.PHONY: help install book check serve test lint lock clean
+book check: export ML4OPS_CACHE := $(abspath _build/cache)
+test: export OMP_NUM_THREADS := 1
+
+help:  ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+install: $(STAMP)  ## Create .venv from the lock (every other target does it when needed)
+
+# The stamp comes last: an installation cut short is taken up again by the next make.
+$(STAMP): requirements.lock pyproject.toml .ci/install
+	@.ci/timed "Installing the environment into .venv" .ci/install
+	@touch $@
+
+book: $(STAMP)  ## Make the data, execute the pages, build the site (PROFILE=smoke|lecture|full)
+	@.ci/timed "Making the $(PROFILE) data set" $(BIN)/ml4ops simulate --profile $(PROFILE)
+	@.ci/timed "Executing the pages" $(BIN)/ml4ops run --profile $(PROFILE)
+	@.ci/timed "Building the site" $(BIN)/ml4ops site
+	@echo "The book is in _build/html; read it with: make serve"
+
+check: $(STAMP)  ## Check the built site: links, images, alt texts, tracebacks
+	@.ci/timed "Checking the site" $(BIN)/ml4ops site --check
+
+serve: $(STAMP)  ## Show the built site on this machine only (PORT=8000)
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+test: lint  ## Lint, check types, run the tests and doctests with coverage
+	@.ci/timed "Tests" $(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered --quiet
+
+lint: $(STAMP)  ## Lint and check types only
+	@.ci/timed "Lint" $(BIN)/ruff check
+	@.ci/timed "Format" $(BIN)/ruff format --check
+	@.ci/timed "Types" $(BIN)/mypy
+
+lock: $(STAMP)  ## Regenerate requirements.lock and environment.yml from pyproject.toml
+	$(BIN)/uv pip compile --quiet --all-extras --universal --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements.lock
+	$(BIN)/python -m ml4ops_helpers.press.environment
+	$(MAKE) install
+
+clean:  ## Remove the environment and everything built
+	rm -rf .venv _build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
