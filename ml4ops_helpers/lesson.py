@@ -1,0 +1,232 @@
+"""What every notebook calls first and last: a fixed start, figures with alt text, recorded metrics, project targets.
+
+Explained in ``01_scope_the_problem``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import math
+import os
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from IPython.display import display
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+PROFILES: tuple[str, ...] = ("smoke", "lecture", "full")
+"""Sizes of a run: a quick check, what the site shows, real data sets on a GPU."""
+
+RECORD_MIME = "application/vnd.ml4ops.lesson+json"
+"""Type of the output by which a page hands its metrics to whoever runs it."""
+
+ALT_LENGTH = 20
+"""Fewest characters that describe a figure."""
+
+DEFAULT_TARGETS: dict[str, float] = {
+    "cost_missed_flood": 4.0,
+    "cost_false_alarm": 1.0,
+    "min_water_iou": 0.70,
+    "min_water_recall": 0.85,
+    "max_seconds_per_megapixel": 5.0,
+    "max_model_megabytes": 60.0,
+}
+"""Published targets of the project: relative costs, accuracy, latency, size. Page 01 derives them."""
+
+
+@dataclass
+class Lesson:
+    """One run of one page. Made by ``start``.
+
+    Attributes:
+        page: name of the notebook, without ``.ipynb``.
+        profile: one of ``PROFILES``.
+        seed: seed of every random choice on the page.
+        metrics: values recorded so far.
+        rng: the page's generator of random numbers.
+    """
+
+    page: str
+    profile: str
+    seed: int
+    metrics: dict[str, float | int | str | bool] = field(default_factory=dict)
+    rng: np.random.Generator = field(init=False, repr=False)
+    _started: float = field(default_factory=time.perf_counter, repr=False)
+
+    def __post_init__(self) -> None:
+        self.rng = np.random.default_rng(self.seed)
+
+    def dataset(self, source: str | Path = "embedded") -> pd.DataFrame:
+        """Catalogue of a data set at this page's profile and seed.
+
+        Args:
+            source: what ``datasets.get_dataset`` takes: a source's name or a folder of scenes.
+
+        Returns:
+            One row a scene.
+        """
+        from . import datasets  # imported here: a page without data need not load rasterio
+
+        return datasets.get_dataset(source, profile=self.profile, seed=self.seed)  # type: ignore[arg-type]
+
+    def metric(self, name: str, value: float | int | str | bool) -> None:
+        """Print a result and record it for the checks that follow the run.
+
+        Args:
+            name: what was measured; a name used again replaces the value.
+            value: a number, a text or a truth value; numpy scalars are welcome.
+
+        Raises:
+            TypeError: the value is not a scalar.
+
+        >>> Lesson("99_example", "smoke", 0).metric("water IoU", 0.8125)
+        water IoU: 0.8125
+        """
+        plain = value.item() if isinstance(value, np.generic | torch.Tensor) else value
+        if not isinstance(plain, bool | int | float | str):
+            raise TypeError(f"metric {name!r}: expected a number, text or truth value, got {type(plain).__name__}")
+        self.metrics[name] = plain
+        print(f"{name}: {plain:.4g}" if isinstance(plain, float) else f"{name}: {plain}")
+
+    def figure(self, fig: Figure, alt: str) -> None:
+        """Show a figure, with a description for readers who can't see it. One figure a cell.
+
+        Args:
+            fig: a matplotlib figure; it is closed afterwards, so that it shows only once.
+            alt: what the figure shows, a sentence of at least ``ALT_LENGTH`` characters.
+
+        Raises:
+            ValueError: the description is too short to describe anything.
+        """
+        text = " ".join(alt.split())
+        if len(text) < ALT_LENGTH:
+            raise ValueError(f"alt text {text!r} is too short; say in a sentence what the figure shows")
+        display(fig, metadata={"image/png": {"alt": text}})  # type: ignore[no-untyped-call]
+        plt.close(fig)
+
+    def finish(self) -> None:
+        """End the page: print one line and hand over the record (page, profile, seed, seconds, metrics)."""
+        seconds = round(time.perf_counter() - self._started, 2)
+        record: dict[str, Any] = {"page": self.page, "profile": self.profile, "seed": self.seed, "seconds": seconds}
+        metrics = {k: _json_safe(v) for k, v in self.metrics.items()}
+        line = f"{self.page}: profile {self.profile}, {seconds:.1f} s"
+        display({"text/plain": line, RECORD_MIME: record | {"metrics": metrics}}, raw=True)  # type: ignore[no-untyped-call]
+
+
+def _json_safe(value: float | int | str | bool) -> float | int | str | bool | None:
+    """JSON knows no NaN or infinity: an undefined metric is recorded as null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def start(page: str, profile: str, seed: int) -> Lesson:
+    """Begin a page: check the parameters, seed every generator, set threads and plot style, start the clock.
+
+    Args:
+        page: name of the notebook, without ``.ipynb``.
+        profile: ``smoke``, ``lecture`` or ``full``.
+        seed: 0 to 2³² − 1.
+
+    Returns:
+        The page's ``Lesson``.
+
+    Raises:
+        ValueError: the profile is unknown, the seed is out of range, or ``OMP_NUM_THREADS`` is not a count.
+        TypeError: the seed is not an integer.
+
+    >>> start("99_example", "smoke", 0).profile
+    'smoke'
+    """
+    if profile not in PROFILES:
+        raise ValueError(f"profile {profile!r} is unknown; choose {', '.join(PROFILES)}")
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise TypeError(f"seed {seed!r} is a {type(seed).__name__}; give an integer")
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"seed {seed} is out of range; give 0 to {2**32 - 1}")
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - for libraries that draw from the global generator; the page uses lesson.rng
+    torch.manual_seed(seed)
+    _set_threads(os.environ.get("OMP_NUM_THREADS", ""))
+    if importlib.util.find_spec("ml4ops_helpers.plots"):
+        importlib.import_module("ml4ops_helpers.plots").set_style()
+    return Lesson(page, profile, seed)
+
+
+def _set_threads(count: str) -> None:
+    """Give torch the threads that the environment allows; leave it alone where nothing is said."""
+    if not count:
+        return
+    if not count.isdecimal() or int(count) < 1:
+        raise ValueError(f"OMP_NUM_THREADS is {count!r}; set it to a count of threads or unset it")
+    torch.set_num_threads(int(count))
+
+
+def targets_path() -> Path:
+    """File in which page 01 leaves the project's targets for the pages after it."""
+    from .datasets import cache_dir
+
+    return cache_dir() / "targets.json"
+
+
+def write_targets(targets: Mapping[str, float]) -> Path:
+    """Leave the project's targets for later pages.
+
+    Args:
+        targets: one number for each name in ``DEFAULT_TARGETS``.
+
+    Returns:
+        The file written.
+
+    Raises:
+        ValueError: a name is missing or unknown, or a value is not a finite number of at least 0.
+    """
+    path = targets_path()
+    checked = _check_targets(targets, "targets")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(checked, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(path)
+    return path
+
+
+def read_targets() -> dict[str, float]:
+    """Targets that page 01 wrote on this machine, else the published ones; says which.
+
+    Returns:
+        One number for each name in ``DEFAULT_TARGETS``.
+
+    Raises:
+        ValueError: the file is damaged or not of this version of the project.
+    """
+    path = targets_path()
+    if not path.exists():
+        print("targets: the published ones (01_scope_the_problem has not run on this machine)")
+        return dict(DEFAULT_TARGETS)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not a JSON file ({error}); run 01_scope_the_problem again") from error
+    print("targets: those of 01_scope_the_problem")
+    return _check_targets(content, str(path))
+
+
+def _check_targets(targets: object, where: str) -> dict[str, float]:
+    names = set(targets) if isinstance(targets, Mapping) else set()
+    if not isinstance(targets, Mapping) or names != set(DEFAULT_TARGETS):
+        different = ", ".join(sorted(names ^ set(DEFAULT_TARGETS)))
+        raise ValueError(f"{where}: missing or unknown: {different}; expected {', '.join(DEFAULT_TARGETS)}")
+    for name, value in targets.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+            raise ValueError(f"{where}: {name} is {value!r}; give a finite number of at least 0")
+    return {name: float(targets[name]) for name in DEFAULT_TARGETS}
