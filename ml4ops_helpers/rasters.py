@@ -1,0 +1,253 @@
+"""Raster files: open, write and read windows of GeoTIFF, whatever they hold.
+
+Arrays are band-first, ``(bands, height, width)``. What a scene or a label must look like is in ``scenes``.
+Explained in ``02_explore_the_data``.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+import rasterio
+from affine import Affine
+from numpy.typing import ArrayLike, NDArray
+from rasterio.crs import CRS
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window
+
+Raster = NDArray[Any]
+_COMPRESSION: dict[str, dict[str, Any]] = {
+    "zstd": {"compress": "zstd", "zstd_level": 1},
+    "deflate": {"compress": "deflate", "zlevel": 1},
+}
+
+
+class SceneError(ValueError):
+    """A file is not what it must be; the message names the file, what is wrong and what to do."""
+
+
+@contextmanager
+def replacing(path: Path | str) -> Iterator[Path]:
+    """Give a temporary name beside ``path``; rename it to ``path`` at the end, or remove it when the block raises.
+
+    Args:
+        path: the file to be written; its folder is made when missing.
+
+    Yields:
+        The temporary path, to be written inside the block.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with replacing(Path(folder) / "a.txt") as temporary:
+    ...         _ = temporary.write_text("whole")
+    ...     [(f.name, f.read_text()) for f in Path(folder).iterdir()]
+    [('a.txt', 'whole')]
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def open_raster(path: Path | str) -> Iterator[rasterio.DatasetReader]:
+    """Open a GeoTIFF for reading; every failure inside the block becomes a ``SceneError``.
+
+    Args:
+        path: the file.
+
+    Yields:
+        The open rasterio dataset.
+
+    Raises:
+        SceneError: the file is missing, is no GeoTIFF (a renamed JPEG, say) or ends before its data do.
+    """
+    try:
+        with _open(path) as source:
+            yield source
+    except RasterioError as error:
+        raise _unreadable(path, error) from error
+
+
+def _open(path: Path | str) -> rasterio.DatasetReader:
+    if not Path(path).is_file():
+        raise SceneError(f"{path}: no such file; check the path")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(path, driver="GTiff")
+
+
+def _unreadable(path: Path | str, error: RasterioError) -> SceneError:
+    cause = error.__cause__ or error
+    return SceneError(f"{path}: not a readable GeoTIFF ({cause}); it is cut short or of another format: fetch it again")
+
+
+def write_raster(
+    path: Path | str,
+    array: ArrayLike,
+    *,
+    crs: CRS | str | int,
+    transform: Affine,
+    names: Sequence[str] | None = None,
+    nodata: float | None = None,
+    tags: Mapping[str, object] | None = None,
+    tile: int = 256,
+    compress: Literal["zstd", "deflate"] = "zstd",
+) -> Path:
+    """Write a tiled, compressed GeoTIFF; it appears under its name only when it is whole.
+
+    Each band is stored apart, so that reading five of thirteen bands decodes five; level 1 of Zstandard writes and
+    reads faster than Deflate and is as small (``benchmarks/windows.py``).
+
+    Args:
+        path: the file to write; an existing one is replaced.
+        array: ``(bands, height, width)`` or ``(height, width)``, an integer or floating type.
+        crs: coordinate reference system, anything that rasterio understands.
+        transform: from pixel to CRS coordinates.
+        names: band descriptions, one a band.
+        nodata: value of pixels without data.
+        tags: dataset tags, such as ``{"RADIO_ADD_OFFSET": -1000}``.
+        tile: side of the square tiles, pixels, a multiple of 16.
+        compress: Zstandard, or Deflate for old readers.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: the array has not two or three dimensions, or the names are not one a band.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ones, grid = np.ones((4, 4), np.uint8), Affine.scale(10)
+    ...     path = write_raster(Path(folder) / "a.tif", ones, crs="EPSG:32630", transform=grid)
+    ...     with open_raster(path) as source:
+    ...         source.shape
+    (4, 4)
+    """
+    x = np.asarray(array)
+    x = x[None] if x.ndim == 2 else x
+    if x.ndim != 3 or (names is not None and len(names) != len(x)):
+        raise ValueError(f"{path}: expected (bands, height, width) and one name a band, got {x.shape} and {names}")
+    predictor = 3 if np.issubdtype(x.dtype, np.floating) else 2
+    layout = {"tiled": True, "blockxsize": tile, "blockysize": tile, "interleave": "band", "predictor": predictor}
+    size = {"count": x.shape[0], "height": x.shape[1], "width": x.shape[2], "dtype": x.dtype}
+    options = size | layout | _COMPRESSION[compress]
+    with (
+        replacing(path) as temporary,
+        rasterio.open(temporary, "w", driver="GTiff", crs=crs, transform=transform, nodata=nodata, **options) as sink,
+    ):
+        sink.write(x)
+        sink.descriptions = tuple(names) if names else (None,) * len(x)
+        sink.update_tags(**(tags or {}))
+    return Path(path)
+
+
+def tile_windows(shape: tuple[int, int], size: int, stride: int | None = None) -> list[Window]:
+    """Square windows that cover a scene, row by row; the last of a row or column is moved inward to stay inside.
+
+    Args:
+        shape: height and width of the scene, pixels.
+        size: side of a window, pixels.
+        stride: step between windows, pixels, 1 to ``size``; default ``size``.
+
+    Raises:
+        ValueError: a window is larger than the scene, or the stride would leave gaps.
+
+    >>> [(w.row_off, w.col_off) for w in tile_windows((4, 6), 4)]
+    [(0, 0), (0, 2)]
+    """
+    stride = size if stride is None else stride
+    if not 0 < size <= min(shape) or not 0 < stride <= size:
+        raise ValueError(f"windows of {size} with stride {stride} do not tile a scene of {shape[0]}×{shape[1]} pixels")
+    rows, columns = ([*range(0, n - size, stride), n - size] for n in shape)
+    return [Window(column, row, size, size) for row in rows for column in columns]
+
+
+class WindowReader:
+    """Read windows of many files; the files used last stay open.
+
+    Opening a file and decoding its tiles anew for each window is what makes a loader slow. A reader may be sent to
+    the workers of a ``DataLoader``: every process opens its own handles. Threads take turns.
+
+    Args:
+        max_open: how many files stay open.
+    """
+
+    def __init__(self, max_open: int = 64) -> None:
+        self.max_open = max_open
+        self._reset()
+
+    def _reset(self) -> None:
+        self._handles: OrderedDict[str, rasterio.DatasetReader] = OrderedDict()
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+
+    def read(self, path: Path | str, window: Window | None = None, positions: Sequence[int] | None = None) -> Raster:
+        """Values of a window.
+
+        Args:
+            path: the GeoTIFF.
+            window: which pixels; default all.
+            positions: zero-based band positions; default all bands.
+
+        Returns:
+            ``(bands, height, width)`` in the file's type.
+
+        Raises:
+            SceneError: the file cannot be read, or the window reaches beyond it.
+        """
+        if self._pid != os.getpid():
+            self._reset()
+        with self._lock:
+            try:
+                source = self._handle(str(path))
+                if window is not None:
+                    _inside(path, window, source.shape)
+                return np.asarray(source.read(None if positions is None else [p + 1 for p in positions], window=window))
+            except RasterioError as error:
+                raise _unreadable(path, error) from error
+
+    def _handle(self, path: str) -> rasterio.DatasetReader:
+        if path not in self._handles:
+            self._handles[path] = _open(path)
+            if len(self._handles) > self.max_open:
+                self._handles.popitem(last=False)[1].close()
+        self._handles.move_to_end(path)
+        return self._handles[path]
+
+    def close(self) -> None:
+        """Close every file; the reader opens them again when asked."""
+        with self._lock:
+            while self._handles:
+                self._handles.popitem()[1].close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, int]:
+        return {"max_open": self.max_open}
+
+    def __setstate__(self, state: dict[str, int]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+
+def _inside(path: Path | str, window: Window, shape: tuple[int, int]) -> None:
+    bottom, right = window.row_off + window.height, window.col_off + window.width
+    if window.row_off < 0 or window.col_off < 0 or bottom > shape[0] or right > shape[1]:
+        raise SceneError(f"{path}: {window} reaches beyond the scene of {shape[0]}×{shape[1]} pixels")
