@@ -172,21 +172,31 @@ def _baseline_offset(path: Path, source: rasterio.DatasetReader, available: tupl
         raise SceneError(f"{path}: offset={given} passed, but its tag RADIO_ADD_OFFSET says {declared}; correct one")
     if declared is not None and declared not in OFFSETS:
         raise SceneError(f"{path}: RADIO_ADD_OFFSET {declared} is unknown; it is 0 or -1000")
-    if declared is None and _seems_shifted(source, available):
+    low, high = _cirrus_range(source, available)
+    if declared is None and low >= _CIRRUS_WITH_OFFSET:
         raise SceneError(
             f"{path}: no cirrus value (B10) below {_CIRRUS_WITH_OFFSET}: it carries the +1000 of processing baseline "
             "04.00 undeclared; pass offset=-1000 (or offset=0 if the product's metadata say so)"
         )
+    if declared == -1000 and high < _CIRRUS_WITH_OFFSET:
+        raise SceneError(
+            f"{path}: no cirrus value (B10) above {_CIRRUS_WITH_OFFSET}: RADIO_ADD_OFFSET -1000 is declared, but the "
+            "values do not carry it; pass offset=0, or correct the tag"
+        )
     return declared or 0
 
 
-def _seems_shifted(source: rasterio.DatasetReader, available: tuple[str, ...]) -> bool:
+def _cirrus_range(source: rasterio.DatasetReader, available: tuple[str, ...]) -> tuple[float, float]:
+    """1st and 99th percentile of the cirrus band over a thumbnail; 0 and infinity where nothing can be said."""
     if "B10" not in available:
-        return False
+        return 0, np.inf
     thumbnail = tuple(min(n, 256) for n in source.shape)
     cirrus = source.read(available.index("B10") + 1, out_shape=thumbnail)
     cirrus = cirrus[(cirrus != 0) & (cirrus != (source.nodata or 0))]
-    return bool(cirrus.size and np.percentile(cirrus, 1) >= _CIRRUS_WITH_OFFSET)
+    if not cirrus.size:
+        return 0, np.inf
+    low, high = np.percentile(cirrus, (1, 99))
+    return float(low), float(high)
 
 
 def _check_values(path: Path, image: Raster, valid: NDArray[np.bool_], bands: Sequence[str]) -> None:
@@ -265,20 +275,16 @@ def read_label(path: Path | str, like: Scene | Path | str | None = None) -> Code
 
 def _check_grid(path: Path, source: rasterio.DatasetReader, like: Scene | Path | str) -> None:
     if not isinstance(like, Scene):
-        with open_raster(like) as other:
-            return _compare_grids(path, source, str(like), other.shape, other.crs, other.transform)
-    return _compare_grids(path, source, str(like.path), like.shape, like.crs, like.transform)
-
-
-def _compare_grids(
-    path: Path, source: rasterio.DatasetReader, name: str, shape: tuple[int, int], crs: CRS, transform: Affine
-) -> None:
+        with open_raster(like) as image:
+            name, shape, crs, transform = str(like), image.shape, image.crs, image.transform
+    else:
+        name, shape, crs, transform = str(like.path), like.shape, like.crs, like.transform
     if source.shape != shape:
         problem = f"{source.height}×{source.width} pixels, the image {shape[0]}×{shape[1]}"
     elif source.crs != crs:
         problem = f"{source.crs}, the image {crs}"
-    elif _shift(source.transform, transform, shape) > 0.01:
-        problem = f"its corners lie {_shift(source.transform, transform, shape):.2f} pixels off the image's"
+    elif (shift := _shift(source.transform, transform, shape)) > 0.01:
+        problem = f"its corners lie {shift:.2f} pixels off the image's"
     else:
         return
     raise SceneError(f"{path}: not on the grid of {name}: {problem}; reproject the label onto the image")
@@ -286,5 +292,7 @@ def _compare_grids(
 
 def _shift(a: Affine, b: Affine, shape: tuple[int, int]) -> float:
     """Largest distance between the corners of two grids of one shape, in pixels."""
-    corners = [(0, 0), (shape[1], 0), (0, shape[0]), (shape[1], shape[0])]
-    return max(float(np.hypot(*np.subtract(~b * (a * corner), corner))) for corner in corners)
+    from_a, from_b = (np.vstack([np.reshape(t[:6], (2, 3)), [0, 0, 1]]) for t in (a, b))
+    corners = np.array([[0, shape[1], 0, shape[1]], [0, 0, shape[0], shape[0]], [1, 1, 1, 1]])
+    moved = np.linalg.inv(from_b) @ from_a @ corners - corners
+    return float(np.hypot(moved[0], moved[1]).max())
