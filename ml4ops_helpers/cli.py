@@ -1,0 +1,144 @@
+"""The command ``ml4ops``: run pages, build the site. Exit code 0: done; 1: a page or check failed; 2: wrong usage."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import __version__
+
+if TYPE_CHECKING:
+    from .press.runner import Outcome
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command. A subcommand is one ``_add_…`` function that names the function it calls."""
+    parser = argparse.ArgumentParser(prog="ml4ops", description="Runs and builds the book.")
+    parser.add_argument("--version", action="version", version=f"ml4ops {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_site(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: command line without the program's name; the process's own when None.
+
+    Returns:
+        The exit code.
+    """
+    options = build_parser().parse_args(arguments)
+    command: Command = options.call
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a killed run stops its pages, like Ctrl-C
+    try:
+        return command(options)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except ModuleNotFoundError as error:
+        print(f"{error}; install the book's tools: pip install 'ml4ops-helpers[book]'", file=sys.stderr)
+        return 1
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("run", help="execute pages, strictly and side by side")
+    parser.add_argument("pages", nargs="*", metavar="PAGE", help="name or beginning of one, such as 03; default: all")
+    parser.add_argument(
+        "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set a parameter"
+    )
+    parser.add_argument("--profile", help="the same as -p profile PROFILE: smoke, lecture or full")
+    parser.add_argument("--jobs", type=_positive, help="most pages at a time; default: one a core, at most four")
+    parser.add_argument("--force", action="store_true", help="run unchanged pages, too")
+    parser.add_argument("--cell-timeout", type=_positive, default=1800, metavar="SECONDS", help="default: 1800")
+    parser.add_argument("--notebooks", type=Path, default=Path("notebooks"), help="folder of the sources")
+    parser.add_argument("--out", type=Path, default=Path("_build/notebooks"), help="folder of the executed notebooks")
+    parser.set_defaults(call=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from .press.pages import PageError, find_pages
+    from .press.runner import count_cores, run_pages
+
+    parameters = {name: parse_value(value) for name, value in options.parameter}
+    if options.profile:
+        parameters["profile"] = options.profile
+    data = os.environ.get("ML4OPS_DATA")
+    try:
+        outcomes = run_pages(
+            find_pages(options.notebooks, options.pages),
+            parameters,
+            options.out,
+            jobs=options.jobs or min(count_cores(), 4),
+            cell_timeout=options.cell_timeout,
+            force=options.force,
+            data=Path(data) if data else None,
+            report=_report,
+        )
+    except PageError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return int(any(o.state in ("failed", "skipped") for o in outcomes))
+
+
+def _report(outcome: Outcome) -> None:
+    print(f"{outcome.state:>9}  {outcome.seconds:7.1f} s  {outcome.page}", flush=True)
+    if outcome.message:
+        print(outcome.message, file=sys.stderr, flush=True)
+
+
+def parse_value(text: str) -> str | int | float | bool:
+    """A parameter's value as written on the command line.
+
+    Args:
+        text: a Python literal, ``true`` or ``false``; anything else is a text.
+
+    >>> [parse_value(t) for t in ("3", "0.5", "true", "smoke", "'3'")]
+    [3, 0.5, True, 'smoke', '3']
+    """
+    try:
+        value = ast.literal_eval(text.title() if text in ("true", "false") else text)
+    except (ValueError, SyntaxError):
+        return text
+    return value if isinstance(value, str | int | float | bool) else text
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _add_site(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("site", help="build the site from the executed pages, or check it")
+    parser.add_argument("--check", action="store_true", help="examine the built site instead of building it")
+    parser.add_argument("--root", type=Path, default=Path(), help="folder of _config.yml and _toc.yml")
+    parser.set_defaults(call=_site)
+
+
+def _site(options: argparse.Namespace) -> int:
+    from .press.check import check_site
+    from .press.site import SiteError, build_site
+
+    try:
+        if not options.check:
+            print(f"the site is in {build_site(options.root)}")
+            return 0
+        problems = check_site(options.root)
+    except SiteError as error:
+        print(error, file=sys.stderr)
+        return 1
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    print(f"{len(problems)} problems in the site" if problems else "the site is sound")
+    return int(bool(problems))

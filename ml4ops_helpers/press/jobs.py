@@ -1,0 +1,99 @@
+"""What is to be done: each page with its parameters, its key and the outputs it has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from .keys import page_key
+from .pages import Page, PageError, Value, choose_parameters, read_notebook
+
+
+@dataclass(frozen=True)
+class Job:
+    """A page with all that decides its results.
+
+    Attributes:
+        page: the page.
+        parameters: all its parameters.
+        key: hash of what its results depend on.
+        published: the page with the outputs of its last good run, or None.
+    """
+
+    page: Page
+    parameters: dict[str, Value]
+    key: str
+    published: NotebookNode | None
+
+    def unchanged(self) -> bool:
+        """Whether the published outputs are those of this key."""
+        return self.published is not None and run_facts(self.published).get("key") == self.key
+
+    def expected_seconds(self) -> float:
+        """Time of the last run, or what the author says."""
+        recorded = run_facts(self.published).get("seconds") if self.published else None
+        return float(str(recorded or 60 * self.page.minutes))
+
+
+def run_facts(notebook: NotebookNode) -> dict[str, object]:
+    """Facts about the run whose outputs a published page shows: key, parameters, seconds, record.
+
+    Args:
+        notebook: a page that ``run_pages`` wrote; for another notebook the facts are empty.
+    """
+    return dict(notebook.metadata.get("ml4ops", {}).get("run", {}))
+
+
+def prepare(pages: Sequence[Page], given: Mapping[str, Value], out: Path, surroundings: str) -> list[Job]:
+    """A job for each page, those first that hold up the run the longest.
+
+    The key of a page counts in the keys of those that run after it; when it is not run this time, that of its last
+    good run does.
+
+    Args:
+        pages: what to run; no page waits for itself (``check_order``).
+        given: parameters for every page.
+        out: folder of the executed notebooks.
+        surroundings: what ``surroundings_key`` returned.
+
+    Raises:
+        PageError: a parameter does not fit a page.
+    """
+    by_name = {p.name: p for p in pages}
+    made: dict[str, Job] = {}
+
+    def key_of(name: str) -> str:
+        if name in by_name:
+            return make(by_name[name]).key
+        published = _read_published(out / f"{name}.ipynb")
+        return str(run_facts(published).get("key", "")) if published else ""
+
+    def make(page: Page) -> Job:
+        if page.name not in made:
+            values = choose_parameters(page, given)
+            key = page_key(page, values, surroundings, [key_of(name) for name in page.after])
+            made[page.name] = Job(page, values, key, _read_published(out / page.path.name))
+        return made[page.name]
+
+    return _longest_first([make(p) for p in pages])
+
+
+def _read_published(path: Path) -> NotebookNode | None:
+    """A page published before; one that can't be read is as good as none."""
+    try:
+        return read_notebook(path)
+    except PageError:
+        return None
+
+
+def _longest_first(jobs: Sequence[Job]) -> list[Job]:
+    """Jobs by the time that they and the pages that wait for them are expected to take."""
+
+    def rank(job: Job) -> float:
+        followers = [rank(j) for j in jobs if job.page.name in j.page.after]
+        return job.expected_seconds() + max(followers, default=0.0)
+
+    return sorted(jobs, key=rank, reverse=True)

@@ -1,0 +1,201 @@
+"""Notebooks as pages of the book: read them, check them without running them, choose their parameters."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
+"""Types that a parameter may have."""
+
+Value = str | int | float | bool
+
+
+class PageError(Exception):
+    """A page can't be run or its run failed; the message names the page, and the cell where there is one."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A notebook that passed every check that needs no kernel.
+
+    Attributes:
+        path: the notebook's file.
+        notebook: its content.
+        defaults: value of each parameter when nothing is said.
+        types: name of each parameter's type, a key of ``TYPES``.
+        after: names of pages that go first when both are run.
+        minutes: what its author expects it to take.
+    """
+
+    path: Path
+    notebook: NotebookNode
+    defaults: dict[str, Value]
+    types: dict[str, str]
+    after: tuple[str, ...]
+    minutes: float
+
+    @property
+    def name(self) -> str:
+        """File name without ``.ipynb``."""
+        return self.path.stem
+
+
+def read_notebook(path: Path) -> NotebookNode:
+    """Read a notebook of format 4.
+
+    Args:
+        path: the file.
+
+    Raises:
+        PageError: the file is missing or no valid notebook.
+    """
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+    except FileNotFoundError:
+        raise PageError(f"{path.name}: no such notebook at {path}") from None
+    except (ValueError, KeyError, AttributeError, nbformat.ValidationError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise PageError(f"{path.name}: not a valid notebook ({reason})") from error
+    return notebook
+
+
+def load_page(path: Path) -> Page:
+    """Read a page and check what can be checked without a kernel.
+
+    Args:
+        path: the notebook's file.
+
+    Raises:
+        PageError: no valid notebook, no ``python3`` kernelspec, not exactly one cell tagged ``parameters``,
+            a parameter that is not a plain ``name: type = value``, or metadata under ``ml4ops`` of the wrong form.
+    """
+    notebook = read_notebook(path)
+    kernel = notebook.metadata.get("kernelspec", {}).get("name")
+    if kernel != "python3":
+        raise PageError(f"{path.name}: kernelspec is {kernel or 'missing'}; save the notebook with kernelspec python3")
+    tagged = [i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", [])]
+    if len(tagged) != 1:
+        where = f"cells {', '.join(str(i + 1) for i in tagged)} are" if tagged else "no cell is"
+        raise PageError(f"{path.name}: {where} tagged 'parameters'; tag exactly one")
+    cell = notebook.cells[tagged[0]]
+    if cell.cell_type != "code":
+        raise PageError(f"{path.name}, cell {tagged[0] + 1}: tagged 'parameters' but not a code cell")
+    defaults, types = _read_parameters(cell.source, f"{path.name}, cell {tagged[0] + 1}")
+    after, minutes = _read_metadata(notebook.metadata.get("ml4ops", {}), path.name)
+    return Page(path, notebook, defaults, types, after, minutes)
+
+
+def _read_parameters(source: str, where: str) -> tuple[dict[str, Value], dict[str, str]]:
+    """Values and types of the assignments in a parameters cell."""
+    defaults: dict[str, Value] = {}
+    types: dict[str, str] = {}
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError as error:
+        raise PageError(f"{where}, line {error.lineno}: {error.msg}") from error
+    for statement in statements:
+        match statement:
+            case ast.AnnAssign(target=ast.Name(id=name), annotation=ast.Name(id=declared), value=ast.Constant(value=v)):
+                pass
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=v)):
+                declared = type(v).__name__
+            case _:
+                raise PageError(f"{where}, line {statement.lineno}: not a parameter; write name: type = value")
+        if declared not in TYPES:
+            raise PageError(f"{where}: parameter {name} has type {declared}; use {', '.join(TYPES)}")
+        if not _fits(v, declared):
+            raise PageError(f"{where}: parameter {name} is declared {declared}, its default {v!r} is not")
+        defaults[name], types[name] = v, declared  # type: ignore[assignment]
+    return defaults, types
+
+
+def _fits(value: object, declared: str) -> bool:
+    """Whether a value has the declared type; a whole number may stand for a float, a truth value only for itself."""
+    if isinstance(value, bool):
+        return declared == "bool"
+    return isinstance(value, int | float if declared == "float" else TYPES[declared])
+
+
+def _read_metadata(metadata: object, name: str) -> tuple[tuple[str, ...], float]:
+    """``after`` and ``minutes`` of the notebook's own metadata."""
+    if not isinstance(metadata, Mapping):
+        raise PageError(f"{name}: metadata 'ml4ops' is not a mapping")
+    after, minutes = metadata.get("after", []), metadata.get("minutes", 1)
+    if not isinstance(after, list) or not all(isinstance(a, str) for a in after):
+        raise PageError(f"{name}: metadata ml4ops.after is {after!r}; give a list of page names")
+    if isinstance(minutes, bool) or not isinstance(minutes, int | float) or minutes <= 0:
+        raise PageError(f"{name}: metadata ml4ops.minutes is {minutes!r}; give a number above 0")
+    return tuple(after), float(minutes)
+
+
+def choose_parameters(page: Page, given: Mapping[str, Value]) -> dict[str, Value]:
+    """Every parameter of a page, those given over the defaults.
+
+    Args:
+        page: the page.
+        given: parameters to set.
+
+    Raises:
+        PageError: the page has no such parameter, or the value has another type than the notebook declares.
+    """
+    for name, value in given.items():
+        if name not in page.types:
+            raise PageError(f"{page.path.name}: no parameter {name!r}; it has {', '.join(page.types) or 'none'}")
+        if not _fits(value, page.types[name]):
+            raise PageError(f"{page.path.name}: parameter {name} is {page.types[name]}, got {value!r}")
+    return page.defaults | dict(given)
+
+
+def find_pages(folder: Path, wanted: Sequence[str] = ()) -> list[Page]:
+    """Pages of a folder by name, in the order of their names.
+
+    Args:
+        folder: where the notebooks are.
+        wanted: full names, file names, paths, or beginnings such as ``03``; all pages when empty.
+
+    Raises:
+        PageError: the folder has no notebook, a name fits none or several, or a page fails its checks.
+    """
+    paths = sorted(folder.glob("*.ipynb"))
+    if not paths:
+        raise PageError(f"{folder}: no notebook there; run from the root of the repository")
+    if not wanted:
+        return [load_page(p) for p in paths]
+    return [load_page(p) for p in sorted({_one_path(paths, w) for w in wanted})]
+
+
+def _one_path(paths: Sequence[Path], wanted: str) -> Path:
+    stem = Path(wanted).name.removesuffix(".ipynb")
+    fitting = [p for p in paths if p.stem == stem] or [p for p in paths if p.stem.startswith(stem)]
+    if len(fitting) != 1:
+        which = ", ".join(p.stem for p in fitting or paths)
+        raise PageError(f"{wanted!r} fits {'several' if fitting else 'no'} page{'s' * bool(fitting)}: {which}")
+    return fitting[0]
+
+
+def check_order(pages: Iterable[Page]) -> None:
+    """Check that ``after`` names pages that exist, without a circle.
+
+    Args:
+        pages: the pages to run; pages that they wait for may be elsewhere in the same folder.
+
+    Raises:
+        PageError: a page waits for one that does not exist, or for itself in the end.
+    """
+    pages = list(pages)
+    for page in pages:
+        for name in page.after:
+            if not page.path.with_name(f"{name}.ipynb").exists():
+                raise PageError(f"{page.path.name}: is to run after {name!r}, which is no page")
+    try:
+        TopologicalSorter({p.name: p.after for p in pages}).prepare()
+    except CycleError as error:
+        raise PageError(f"pages wait for each other: {' → '.join(error.args[1])}") from error

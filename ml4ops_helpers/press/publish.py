@@ -1,0 +1,128 @@
+"""From a run to a page: the source as it is now, with the outputs of the run that its code had."""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+
+from .pages import PageError
+
+RECORD_MIME = "application/vnd.ml4ops.lesson+json"
+"""The same as ``lesson.RECORD_MIME``, which can't be imported here without loading torch."""
+
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def code_cells(notebook: NotebookNode) -> list[tuple[int, NotebookNode]]:
+    """Code cells of a notebook and their numbers among all its cells, from 1, without the one that papermill adds.
+
+    Args:
+        notebook: source or executed notebook.
+    """
+    numbered = [(i, c) for i, c in enumerate(notebook.cells, start=1) if c.cell_type == "code"]
+    return [(i, c) for i, c in numbered if "injected-parameters" not in c.metadata.get("tags", [])]
+
+
+def find_failure(source: NotebookNode, executed: NotebookNode, name: str) -> str | None:
+    """The first cell that raised or was not run, in words, or None when all is well.
+
+    Args:
+        source: the page as written, for cell numbers that the author sees.
+        executed: the same page after its run.
+        name: the page's file name.
+    """
+    for (number, _), (_, cell) in zip(code_cells(source), code_cells(executed), strict=True):
+        error = next((o for o in cell.outputs if o.output_type == "error"), None)
+        if error:
+            return f"{name}, cell {number}{_source_line(cell, error)}: {error.ename}: {ANSI.sub('', error.evalue)}"
+        if cell.source.strip() and cell.execution_count is None:
+            return f"{name}, cell {number}: was not run to its end"
+    return None
+
+
+def _source_line(cell: NotebookNode, error: NotebookNode) -> str:
+    """Number and text of the line of the cell that raised, as far as the traceback tells."""
+    trace = ANSI.sub("", "\n".join(error.traceback))
+    found = re.search(rf"Cell In\[{cell.execution_count}\], line (\d+)", trace)
+    lines = cell.source.splitlines()
+    if not found or int(found[1]) > len(lines):
+        return ""
+    return f", line {found[1]} `{lines[int(found[1]) - 1].strip()}`"
+
+
+def publish(source: NotebookNode, executed: NotebookNode, run: dict[str, Any]) -> tuple[NotebookNode, str]:
+    """Put the outputs of a run into the source.
+
+    Standard error is taken out, alt texts of figures move to where the site looks for them, cells tagged ``setup``
+    are folded, the lesson's record moves from its output to the metadata, and the machine's paths are left behind.
+
+    Args:
+        source: the page as it is now.
+        executed: a run of the same code cells, or a page published before.
+        run: facts about the run, kept as ``metadata.ml4ops.run``.
+
+    Returns:
+        The page with outputs, and what the run wrote to standard error.
+
+    Raises:
+        PageError: the code cells differ in number, or a cell shows several figures or one without alt text.
+    """
+    page = copy.deepcopy(source)
+    ours, theirs = code_cells(page), code_cells(executed)
+    if len(ours) != len(theirs):
+        raise PageError(f"{len(theirs)} code cells were run, the page has {len(ours)}")
+    run, errors = dict(run), []
+    for (number, cell), (_, done) in zip(ours, theirs, strict=True):
+        errors += [o.text for o in done.outputs if o.output_type == "stream" and o.name == "stderr"]
+        cell.outputs = [o for o in copy.deepcopy(done.outputs) if o.get("name") != "stderr"]
+        cell.execution_count = done.execution_count
+        run |= _take_record(cell)
+        if "setup" in cell.metadata.get("tags", []):
+            cell.metadata.tags.append("hide-input")
+        _place_alt_text(cell, number)
+    page.metadata["language_info"] = copy.deepcopy(executed.metadata.get("language_info", {}))
+    page.metadata["ml4ops"] = page.metadata.get("ml4ops", {}) | {"run": run}
+    return page, "".join(errors)
+
+
+def _take_record(cell: NotebookNode) -> dict[str, Any]:
+    """Take the lesson's record out of a cell's outputs."""
+    records = [o.data.pop(RECORD_MIME) for o in cell.outputs if RECORD_MIME in o.get("data", {})]
+    return {"record": records[-1]} if records else {}
+
+
+def _place_alt_text(cell: NotebookNode, number: int) -> None:
+    """Copy a figure's alt text to the cell: the site's parser reads it there and nowhere else."""
+    figures = [o for o in cell.outputs if any(m.startswith("image/") for m in o.get("data", {}))]
+    if not figures:
+        return
+    texts = [
+        alt for f in figures for meta in f.metadata.values() if isinstance(meta, dict) and (alt := meta.get("alt"))
+    ]
+    if len(figures) > 1:
+        raise PageError(f"cell {number} shows {len(figures)} figures; one alt text serves a cell: use a cell for each")
+    if not texts:
+        raise PageError(f"cell {number} shows a figure without alt text; show it with lesson.figure(fig, alt=…)")
+    cell.metadata["mystnb"] = cell.metadata.get("mystnb", {}) | {"image": {"alt": texts[0]}}
+
+
+def write_notebook(notebook: NotebookNode, path: Path) -> None:
+    """Write a notebook to a temporary name beside and rename it; leave the file alone when nothing changed.
+
+    Args:
+        notebook: what to write.
+        path: where to.
+    """
+    text = nbformat.writes(nbformat.from_dict(notebook)) + "\n"
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
