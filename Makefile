@@ -16,7 +16,7 @@ export ML4OPS_DATA := $(abspath ../shared/data)
 endif
 endif
 
-.PHONY: help install book check serve test lint lock clean
+.PHONY: help install book check serve test lint lock readme clean
 book check: export ML4OPS_CACHE := $(abspath _build/cache)
 test: export OMP_NUM_THREADS := 1
 
@@ -54,6 +54,9 @@ lock: $(STAMP)  ## Regenerate requirements.lock and environment.yml from pyproje
 	$(BIN)/uv pip compile --quiet --all-extras --universal --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements.lock
 	$(BIN)/python -m ml4ops_helpers.press.environment
 	$(MAKE) install
+
+readme: $(STAMP)  ## Bring the README's measured minutes and picture up to date, after make book
+	$(BIN)/python -m ml4ops_helpers.press.readme
 
 clean:  ## Remove the environment and everything built
 	rm -rf .venv _build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
