@@ -57,7 +57,7 @@ def read_notebook(path: Path) -> NotebookNode:
         PageError: the file is missing or no valid notebook.
     """
     try:
-        notebook = nbformat.read(path, as_version=4)
+        notebook: NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
         nbformat.validate(notebook)
     except FileNotFoundError:
         raise PageError(f"{path.name}: no such notebook at {path}") from None

@@ -119,7 +119,7 @@ def write_notebook(notebook: NotebookNode, path: Path) -> None:
         notebook: what to write.
         path: where to.
     """
-    text = nbformat.writes(nbformat.from_dict(notebook)) + "\n"
+    text = f"{nbformat.writes(notebook)}\n"  # type: ignore[no-untyped-call]
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,1 @@
+"""Runs the notebooks and builds the site. Notebooks never import it."""
