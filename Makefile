@@ -43,7 +43,7 @@ serve: $(STAMP)  ## Show the built site on this machine only (PORT=8000)
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
 test: lint  ## Lint, check types, run the tests and doctests with coverage
-	@.ci/timed "Tests" $(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered --quiet
+	@.ci/timed "Tests" $(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered
 
 lint: $(STAMP)  ## Lint and check types only
 	@.ci/timed "Lint" $(BIN)/ruff check
