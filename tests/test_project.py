@@ -235,13 +235,17 @@ def test_the_readme_shows_measured_minutes_and_the_cover(tmp_path: Path) -> None
     for folder in ("notebooks", "_build/notebooks", "book/figures"):
         (tmp_path / folder).mkdir(parents=True)
     shutil.copy(ROOT / "_config.yml", tmp_path)
-    (tmp_path / "README.md").write_text(f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n")
+    (tmp_path / "README.md").write_text(
+        "before\n<!-- cover: begin --><!-- cover: end -->\n<!-- pages: begin -->\nold\n<!-- pages: end -->\nafter\n"
+    )
     source = new_notebook(cells=[new_markdown_cell("# Do it")], metadata={"ml4ops": {"minutes": 20}})
     nbformat.write(source, tmp_path / "notebooks/01_do_it.ipynb")
     nbformat.write(source, tmp_path / "notebooks/02_not_run.ipynb")
     figure = new_output("display_data", data={"image/png": "aGVsbG8="})
     source.metadata.ml4ops.run = {"seconds": 90.0}
-    source.cells.append(new_code_cell("f()", outputs=[figure], metadata={"tags": ["cover"]}))
+    source.cells.append(
+        new_code_cell("f()", outputs=[figure], metadata={"tags": ["cover"], "mystnb": {"image": {"alt": "A map"}}})
+    )
     nbformat.write(source, tmp_path / "_build/notebooks/01_do_it.ipynb")
 
     readme.main(tmp_path)
@@ -251,9 +255,15 @@ def test_the_readme_shows_measured_minutes_and_the_cover(tmp_path: Path) -> None
     assert text.startswith("before\n")
     assert text.endswith("after\n")
     assert "old" not in text
+    assert "![A map](book/figures/cover.png)" in text
     assert (tmp_path / readme.COVER).read_bytes() == b"hello"
     readme.main(tmp_path)
     assert (tmp_path / "README.md").read_text() == text
+
+
+def test_a_readme_without_its_marks_is_left_alone() -> None:
+    with pytest.raises(ValueError, match="<!-- pages: begin -->"):
+        readme.replace_part("no marks", "pages", "table")
 
 
 def test_a_page_needs_a_title() -> None:

@@ -15,7 +15,6 @@ from nbformat import NotebookNode
 from .jobs import run_facts
 from .pages import read_notebook
 
-BEGIN, END = "<!-- pages: begin (make readme) -->", "<!-- pages: end -->"
 COVER_TAG = "cover"
 """Tag of the notebook cell whose figure the README shows."""
 COVER = Path("book/figures/cover.png")
@@ -81,8 +80,8 @@ def page_table(pages: list[Path], executed: Path, config: dict[str, dict[str, st
     return "\n".join(head + [table_row(p, executed / p.name, config) for p in pages])
 
 
-def cover_figure(executed: list[Path]) -> bytes | None:
-    """PNG of the first figure in a cell tagged ``cover``, if there is one.
+def cover_figure(executed: list[Path]) -> tuple[bytes, str] | None:
+    """PNG and alternative text of the first figure in a cell tagged ``cover``, if there is one.
 
     Args:
         executed: executed notebooks.
@@ -92,8 +91,29 @@ def cover_figure(executed: list[Path]) -> bytes | None:
             if COVER_TAG in cell.metadata.get("tags", []):
                 for output in cell.get("outputs", []):
                     if "image/png" in output.get("data", {}):
-                        return base64.b64decode(output.data["image/png"])
+                        return base64.b64decode(output.data["image/png"]), cell.metadata["mystnb"]["image"]["alt"]
     return None
+
+
+def replace_part(text: str, name: str, content: str) -> str:
+    """Replace what stands between the two comments that mark a part of a Markdown text.
+
+    Args:
+        text: the whole text.
+        name: the part's name.
+        content: what is to stand there.
+
+    Raises:
+        ValueError: the text has no such part.
+
+    >>> replace_part("a <!-- x: begin -->old<!-- x: end --> b", "x", "new").splitlines()
+    ['a <!-- x: begin -->', 'new', '<!-- x: end --> b']
+    """
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise ValueError(f"README.md: write {begin} and {end} once each where the part {name!r} belongs")
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n{content}\n{end}{rest.split(end)[1]}"
 
 
 def main(root: Path = Path()) -> None:
@@ -105,13 +125,13 @@ def main(root: Path = Path()) -> None:
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     pages = sorted((root / "notebooks").glob("*.ipynb"))
     executed = root / "_build" / "notebooks"
-    table = page_table(pages, executed, config)
     readme = root / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    _replace(readme, f"{before}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}".encode())
-    if (figure := cover_figure(sorted(executed.glob("[0-9][0-9]_*.ipynb")))) is not None:
+    text = replace_part(readme.read_text(encoding="utf-8"), "pages", page_table(pages, executed, config))
+    if cover := cover_figure([executed / p.name for p in pages if (executed / p.name).exists()]):
+        figure, alt = cover
         _replace(root / COVER, figure)
+        text = replace_part(text, "cover", f"![{alt}]({COVER.as_posix()})")
+    _replace(readme, text.encode())
 
 
 def _replace(path: Path, content: bytes) -> None:
