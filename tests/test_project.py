@@ -114,9 +114,8 @@ def third_party(path: Path) -> Iterator[str]:
 def test_every_import_is_a_declared_dependency() -> None:
     core = {canonicalize_name(Requirement(r).name) for r in PROJECT["dependencies"]}
     book = core | {canonicalize_name(Requirement(r).name) for r in PROJECT["optional-dependencies"]["book"]}
-    press = book | {"playwright"}  # the browser comes with the test extra; without it the check of the site says so
     for path in (ROOT / "ml4ops_helpers").rglob("*.py"):
-        allowed = press if path.parent.name == "press" else core
+        allowed = book if path.parent.name == "press" else core
         assert set(third_party(path)) <= allowed, f"{path.name} imports {set(third_party(path)) - allowed}, undeclared"
 
 
