@@ -61,7 +61,7 @@ def read_notebook(path: Path) -> NotebookNode:
         nbformat.validate(notebook)
     except FileNotFoundError:
         raise PageError(f"{path.name}: no such notebook at {path}") from None
-    except (ValueError, KeyError, AttributeError, nbformat.ValidationError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, nbformat.ValidationError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PageError(f"{path.name}: not a valid notebook ({reason})") from error
     return notebook

@@ -29,21 +29,28 @@ def code_cells(notebook: NotebookNode) -> list[tuple[int, NotebookNode]]:
     return [(i, c) for i, c in numbered if "injected-parameters" not in c.metadata.get("tags", [])]
 
 
-def find_failure(source: NotebookNode, executed: NotebookNode, name: str) -> str | None:
-    """The first cell that raised or was not run, in words, or None when all is well.
+def find_failure(source: NotebookNode, executed: NotebookNode, name: str, complaint: str) -> str | None:
+    """The cell that failed and why, in words, or None when all is well.
 
     Args:
         source: the page as written, for cell numbers that the author sees.
         executed: the same page after its run.
         name: the page's file name.
+        complaint: why papermill gave up, or "".
     """
-    for (number, _), (_, cell) in zip(code_cells(source), code_cells(executed), strict=True):
-        error = next((o for o in cell.outputs if o.output_type == "error"), None)
-        if error:
-            return f"{name}, cell {number}{_source_line(cell, error)}: {error.ename}: {ANSI.sub('', error.evalue)}"
-        if cell.source.strip() and cell.execution_count is None:
-            return f"{name}, cell {number}: was not run to its end"
-    return None
+    cells = [(n, cell) for (n, _), (_, cell) in zip(code_cells(source), code_cells(executed), strict=True)]
+    for number, cell in cells:
+        if error := next((o for o in cell.outputs if o.output_type == "error"), None):
+            # Out of time: the cell itself can only tell that it was interrupted.
+            more = f" ({complaint})" if complaint.startswith("nbclient") else ""
+            return (
+                f"{name}, cell {number}{_source_line(cell, error)}: {error.ename}: {ANSI.sub('', error.evalue)}{more}"
+            )
+    if complaint:
+        started = [n for n, cell in cells if cell.metadata.get("papermill", {}).get("status") != "pending"]
+        return f"{name}, cell {max(started, default=1)}: {complaint}"
+    unrun = [n for n, cell in cells if cell.source.strip() and cell.execution_count is None]
+    return f"{name}, cell {unrun[0]}: was not run" if unrun else None
 
 
 def _source_line(cell: NotebookNode, error: NotebookNode) -> str:
@@ -86,7 +93,8 @@ def publish(source: NotebookNode, executed: NotebookNode, run: dict[str, Any]) -
         if "setup" in cell.metadata.get("tags", []):
             cell.metadata.tags.append("hide-input")
         _place_alt_text(cell, number)
-    page.metadata["language_info"] = copy.deepcopy(executed.metadata.get("language_info", {}))
+    if "language_info" in executed.metadata:
+        page.metadata["language_info"] = copy.deepcopy(executed.metadata.language_info)
     page.metadata["ml4ops"] = page.metadata.get("ml4ops", {}) | {"run": run}
     return page, "".join(errors)
 

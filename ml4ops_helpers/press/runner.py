@@ -143,7 +143,8 @@ def _finish(job: Job, run: Run, out: Path) -> Outcome:
     except PageError as error:
         return Outcome(name, "failed", seconds, str(error))
     try:
-        _raise_failure(job, executed, complaint)
+        if failure := find_failure(job.page.notebook, executed, job.page.path.name, complaint):
+            raise PageError(failure)
         facts = {"key": job.key, "parameters": job.parameters, "seconds": seconds}
         page, errors = publish(job.page.notebook, executed, facts)
     except PageError as error:
@@ -152,14 +153,6 @@ def _finish(job: Job, run: Run, out: Path) -> Outcome:
     _replace(page, out / job.page.path.name)
     _write_log(errors, out / f"{name}.stderr.txt")
     return Outcome(name, "run", seconds)
-
-
-def _raise_failure(job: Job, executed: NotebookNode, complaint: str) -> None:
-    failure = find_failure(job.page.notebook, executed, job.page.path.name)
-    if failure and complaint.startswith("nbclient"):  # a dead kernel, a cell out of time: the cell can't tell
-        raise PageError(f"{failure} ({complaint})")
-    if failure or complaint:
-        raise PageError(failure or f"{job.page.path.name}: {complaint}")
 
 
 def _republish(job: Job, published: NotebookNode, out: Path) -> Outcome:

@@ -1,0 +1,86 @@
+"""The command line: what it passes on, what it prints, how it exits."""
+
+import pytest
+
+from ml4ops_helpers import cli
+from ml4ops_helpers.press import check, pages, runner, site
+from ml4ops_helpers.press.runner import Outcome
+
+
+@pytest.fixture(autouse=True)
+def _keep_signals(monkeypatch):
+    monkeypatch.setattr(cli.signal, "signal", lambda number, handler: None)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Stands in for the runner; ``outcomes`` is what it is to report."""
+    seen = {"outcomes": [Outcome("01_a", "run", 2.5)]}
+
+    def run_pages(found, parameters, out, *, report, **options):
+        seen.update(options, pages=found, parameters=parameters, out=str(out))
+        for outcome in seen["outcomes"]:
+            report(outcome)
+        return seen["outcomes"]
+
+    monkeypatch.setattr(runner, "run_pages", run_pages)
+    monkeypatch.setattr(pages, "find_pages", lambda folder, wanted: [str(folder), *wanted])
+    monkeypatch.setenv("ML4OPS_DATA", "")
+    return seen
+
+
+def test_run_passes_its_options_on(calls, capsys):
+    code = cli.main(["run", "01", "03", "-p", "seed", "3", "-p", "rate", "0.5", "--profile", "smoke", "--jobs", "2"])
+    assert code == 0
+    assert calls["pages"] == ["notebooks", "01", "03"]
+    assert calls["parameters"] == {"seed": 3, "rate": 0.5, "profile": "smoke"}
+    assert (calls["jobs"], calls["force"], calls["out"], calls["data"]) == (2, False, "_build/notebooks", None)
+    assert capsys.readouterr().out.split() == ["run", "2.5", "s", "01_a"]
+
+
+@pytest.mark.parametrize("state", ["failed", "skipped"])
+def test_run_fails_when_a_page_does_and_says_why(calls, capsys, state):
+    calls["outcomes"].append(Outcome("02_b", state, 1.0, "02_b.ipynb, cell 3: ValueError: no water"))
+    assert cli.main(["run"]) == 1
+    assert capsys.readouterr().err == "02_b.ipynb, cell 3: ValueError: no water\n"
+
+
+def test_run_fails_in_one_line_where_there_is_no_notebook(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["run"]) == 1
+    assert capsys.readouterr().err == "notebooks: no notebook there; run from the root of the repository\n"
+
+
+def test_wrong_usage_exits_with_two(capsys):
+    for arguments in ([], ["walk"], ["run", "--jobs", "0"], ["run", "-p", "seed"]):
+        with pytest.raises(SystemExit) as raised:
+            cli.main(arguments)
+        assert raised.value.code == 2
+    assert "'0' is not a whole number above 0" in capsys.readouterr().err
+
+
+def test_site_builds_or_checks(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(site, "build_site", lambda root: root / "_build/html")
+    assert cli.main(["site", "--root", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"the site is in {tmp_path}/_build/html\n"
+    monkeypatch.setattr(check, "check_site", lambda root: [])
+    assert cli.main(["site", "--check"]) == 0
+    assert capsys.readouterr().out == "the site is sound\n"
+    monkeypatch.setattr(check, "check_site", lambda root: ["a.html: shows a traceback"])
+    assert cli.main(["site", "--check"]) == 1
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("1 problems in the site\n", "a.html: shows a traceback\n")
+
+
+def test_site_fails_in_one_line_without_a_book(tmp_path, capsys):
+    assert cli.main(["site", "--root", str(tmp_path)]) == 1
+    assert "_toc.yml: missing" in capsys.readouterr().err
+
+
+def test_the_core_install_is_told_what_is_missing(monkeypatch, calls, capsys):
+    def absent(*arguments, **options):
+        raise ModuleNotFoundError("No module named 'papermill'", name="papermill")
+
+    monkeypatch.setattr(runner, "run_pages", absent)
+    assert cli.main(["run"]) == 1
+    assert "No module named 'papermill'; install the book's tools" in capsys.readouterr().err
