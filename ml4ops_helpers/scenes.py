@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import rasterio
@@ -17,15 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from rasterio.crs import CRS
 from rasterio.windows import Window
 
-from ml4ops_helpers.rasters import (
-    Raster,
-    SceneError,
-    WindowReader,
-    open_raster,
-    replacing,
-    tile_windows,
-    write_raster,
-)
+from ml4ops_helpers.rasters import Raster, SceneError, WindowReader, open_raster, write_raster
 from ml4ops_helpers.sentinel2 import BANDS, CLOUD, Codes, Float, select_bands, to_reflectance
 
 __all__ = [
@@ -35,8 +28,6 @@ __all__ = [
     "from_sen1floods11",
     "read_label",
     "read_scene",
-    "replacing",
-    "tile_windows",
     "to_v2",
     "write_raster",
 ]
@@ -242,12 +233,18 @@ def from_sen1floods11(label: ArrayLike) -> Codes:
     return to_v2(np.asarray(label) + 1)
 
 
-def read_label(path: Path | str, like: Scene | Path | str | None = None) -> Codes:
+def read_label(
+    path: Path | str,
+    like: Scene | Path | str | None = None,
+    *,
+    codes: Literal["worldfloods", "sen1floods11"] = "worldfloods",
+) -> Codes:
     """Read a label and check that it lies on the grid of its scene.
 
     Args:
-        path: a GeoTIFF of codes, two-channel (version 2) or one-channel (version 1).
+        path: a GeoTIFF of codes: WorldFloods, two-channel (version 2) or one-channel (version 1), or Sen1Floods11.
         like: the scene, or its file, whose grid the label must share; None leaves that unchecked.
+        codes: whose codes they are.
 
     Returns:
         uint8 ``(2, height, width)``, version 2.
@@ -263,13 +260,15 @@ def read_label(path: Path | str, like: Scene | Path | str | None = None) -> Code
         label = source.read()
     if label.shape[0] not in (1, 2):
         raise SceneError(f"{path}: {label.shape[0]} channels, expected 1 (version 1) or 2 (version 2)")
-    largest = 3 if label.shape[0] == 1 else 2
-    codes = np.unique(label)
-    if not np.isin(codes, range(largest + 1)).all():
+    known = (-1, 0, 1) if codes == "sen1floods11" else range(4) if label.shape[0] == 1 else range(3)
+    found = np.unique(label)
+    if not np.isin(found, known).all():
         raise SceneError(
-            f"{path}: codes {', '.join(map(str, codes[:8]))}; expected 0 to {largest}. "
-            "Sen1Floods11 labels (-1, 0, 1) are read by datasets.load_chip"
+            f"{path}: codes {', '.join(map(str, found[:8]))}; expected {', '.join(map(str, known))}. "
+            'Labels of -1, 0 and 1 are read with codes="sen1floods11"'
         )
+    if codes == "sen1floods11":
+        return from_sen1floods11(label[0])
     return to_v2(label[0]) if label.shape[0] == 1 else label.astype(np.uint8)
 
 

@@ -18,14 +18,13 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from rasterio.windows import Window
 
-from ml4ops_helpers.rasters import open_raster, replacing
+from ml4ops_helpers.rasters import open_raster, replacing, tile_windows
 from ml4ops_helpers.scenes import (
     SceneError,
     WindowReader,
     from_sen1floods11,
     read_label,
     read_scene,
-    tile_windows,
     to_v2,
     write_raster,
 )
@@ -185,7 +184,7 @@ class TestLabels:
 
     @pytest.mark.parametrize("image", [tiny_label() + 1, np.full((32, 32), 4, "uint8"), np.full((32, 32), -1, "int16")])
     def test_unknown_codes_are_refused(self, image, tiny_scene):
-        with pytest.raises(SceneError, match=r"label\.tif: codes .*expected 0 to"):
+        with pytest.raises(SceneError, match=r"label\.tif: codes .*expected 0, 1, 2"):
             read_label(tiny_scene("label.tif", image=image, names=None, nodata=None))
 
     def test_three_channels_are_refused(self, tiny_scene):
@@ -352,7 +351,7 @@ class TestRealFiles:
         assert 0.02 < np.nanmedian(scene.reflectance()) < 0.4
 
     def test_spain_label_must_be_converted(self, real_data):
-        with pytest.raises(SceneError, match=r"codes -1, 0, 1.*load_chip"):
+        with pytest.raises(SceneError, match=r'codes -1, 0, 1; .*codes="sen1floods11"'):
             read_label(real_data / SPAIN.format("Label"), real_data / SPAIN.format("S2"))
 
     def test_tile_with_the_offset_needs_it_declared(self, real_data):
