@@ -91,9 +91,10 @@ def _last_words(log: str) -> str:
 
 
 def _environment(threads: int, folder: Path) -> dict[str, str]:
-    """Environment of the kernel: its share of the threads, no progress bars, nothing of the user's own IPython."""
+    """Environment of the kernel: its share of the threads, no progress bars, nothing of the user's own settings."""
     given = os.environ | {"OMP_NUM_THREADS": str(threads), "TQDM_DISABLE": "1", "PYTHONHASHSEED": "0"}
-    given |= {"IPYTHONDIR": str(folder / "ipython")}
+    # Another backend, as test servers set it, would leave the pages without figures.
+    given |= {"IPYTHONDIR": str(folder / "ipython"), "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
     # The kernel starts in a folder of its own: relative paths would point elsewhere.
     absolute = {name: str(Path(given[name]).resolve()) for name in ("ML4OPS_DATA", "ML4OPS_CACHE") if given.get(name)}
     return given | absolute

@@ -26,6 +26,7 @@ GOOD = (
 def test_a_page_runs_in_its_own_folder_with_its_parameters(tmp_path, run, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ML4OPS_CACHE", "cache")
+    monkeypatch.setenv("MPLBACKEND", "agg")  # as on test servers: the figure must show all the same
     write_page(tmp_path / "notebooks", "01_a", *GOOD)
     outcome = run(parameters={"profile": "smoke"})["01_a"]
     assert (outcome.state, outcome.message) == ("run", "")

@@ -86,7 +86,7 @@ def test_other_folders_are_no_part_of_the_site(book):
     assert not [p for p in pages if "stray" in p or "README" in p or "notes" in p]
 
 
-def test_a_warning_fails_the_build_and_keeps_the_last_good_site(book, tmp_path):
+def test_a_warning_keeps_the_last_good_site_until_a_build_succeeds(book, tmp_path):
     root = tmp_path / "book"
     shutil.copytree(book, root)
     before = (root / "_build/html/book/intro.html").read_bytes()
@@ -94,6 +94,11 @@ def test_a_warning_fails_the_build_and_keeps_the_last_good_site(book, tmp_path):
     with pytest.raises(SiteError, match=r"book/intro\.md:3: WARNING: .*absent"):
         site.build_site(root)
     assert (root / "_build/html/book/intro.html").read_bytes() == before
+    (root / "book" / "intro.md").write_text("# Rivers\n")
+    (root / "_toc.yml").write_text(yaml.safe_dump(TOC | {"chapters": TOC["chapters"][:1]}))
+    site.build_site(root)
+    assert "<h1>Rivers" in (root / "_build/html/book/intro.html").read_text()
+    assert not (root / "_build/html/book/glossary.html").exists()
 
 
 def test_a_page_that_was_not_executed_is_named(tmp_path):
