@@ -22,6 +22,9 @@ import numpy as np
 import torch
 from IPython.display import display
 
+from . import datasets
+from .sources import cache_dir
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
@@ -77,8 +80,6 @@ class Lesson:
         Returns:
             One row a scene.
         """
-        from . import datasets  # imported here: a page without data need not load rasterio
-
         return datasets.get_dataset(source, profile=self.profile, seed=self.seed)  # type: ignore[arg-type]
 
     def metric(self, name: str, value: float | int | str | bool) -> None:
@@ -174,8 +175,6 @@ def _set_threads(count: str) -> None:
 
 def targets_path() -> Path:
     """File in which page 01 leaves the project's targets for the pages after it."""
-    from .datasets import cache_dir
-
     return cache_dir() / "targets.json"
 
 

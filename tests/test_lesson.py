@@ -99,6 +99,17 @@ def test_metric_refuses_an_array():
         lesson.start("99_example", "smoke", 0).metric("iou", np.zeros(2))
 
 
+def test_dataset_is_that_of_the_page(monkeypatch):
+    monkeypatch.setattr(lesson.datasets, "get_dataset", lambda source, **options: (source, options))
+    begun = lesson.start("99_example", "lecture", 5)
+    assert begun.dataset("sen1floods11") == ("sen1floods11", {"profile": "lecture", "seed": 5})
+
+
+def test_targets_are_kept_in_the_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("ML4OPS_CACHE", str(tmp_path))
+    assert lesson.targets_path() == tmp_path / "targets.json"
+
+
 def test_targets_written_are_read_back(targets_file, capsys):
     mine = dict(lesson.DEFAULT_TARGETS, min_water_iou=0.8)
     assert lesson.write_targets(mine) == targets_file
