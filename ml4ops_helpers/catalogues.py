@@ -119,7 +119,7 @@ def split_by_event(table: pd.DataFrame, fractions: Mapping[str, float] = FRACTIO
     {'test': 1, 'train': 3, 'val': 1}
     """
     events = np.random.default_rng(seed).permutation(sorted(table["event"].unique()))
-    splits = np.repeat(list(fractions), _event_counts(len(events), fractions))
+    splits = np.repeat(list(fractions), _event_counts(len(events), fractions)).tolist()
     return table.assign(split=table["event"].map(dict(zip(events, splits, strict=True))))
 
 

@@ -95,7 +95,7 @@ class _Resume:
             answer.raise_for_status()
             resumed = answer.status_code == requests.codes.partial_content
             with self.part.open("ab" if resumed else "wb") as sink:
-                for block in answer.iter_content(1 << 20):
+                for block in answer.iter_content(1 << 14):  # a cut loses at most one block
                     sink.write(block)
 
 
@@ -132,7 +132,7 @@ def download(url: str, path: Path, *, source: str, sha256: str | None = None) ->
                 f"{source}: {url} cannot be reached or broke off ({type(error).__name__}); check the network and run "
                 "again, or put the file in place and set ML4OPS_DATA"
             ) from None
-        except ValueError as error:
+        except ValueError:
             raise DownloadError(
                 f"{source}: {url} sent a file with another SHA-256 than {sha256}; it was removed. "
                 "Try again; if it persists, the source has changed"
