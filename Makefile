@@ -16,7 +16,7 @@ export ML4OPS_DATA := $(abspath ../shared/data)
 endif
 endif
 
-.PHONY: help install book check serve test lint lock readme clean
+.PHONY: help install book check serve test lint lock readme weights clean
 book check: export ML4OPS_CACHE := $(abspath _build/cache)
 test: export OMP_NUM_THREADS := 1
 
@@ -57,6 +57,9 @@ lock: $(STAMP)  ## Regenerate requirements.lock and environment.yml from pyproje
 
 readme: $(STAMP)  ## Bring the README's measured minutes and picture up to date, after make book
 	$(BIN)/python -m ml4ops_helpers.press.readme
+
+weights: $(STAMP)  ## Train the networks that ship with the package again (minutes)
+	for model in linear cnn unet; do $(BIN)/ml4ops train --model $$model --out ml4ops_helpers/weights/$$model.safetensors; done
 
 clean:  ## Remove the environment and everything built
 	rm -rf .venv _build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*

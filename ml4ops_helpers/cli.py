@@ -1,4 +1,4 @@
-"""The command ``ml4ops``: run pages, build the site. Exit code 0: done; 1: a page or check failed; 2: wrong usage."""
+"""The command ``ml4ops``: make data, train, run pages, build the site. Exit code 0: done; 1: a page or check failed; 2: wrong usage."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,14 +17,17 @@ from . import __version__
 if TYPE_CHECKING:
     from .press.runner import Outcome
 
+PROFILES = ("smoke", "lecture", "full")
 Command = Callable[[argparse.Namespace], int]
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command. A subcommand is one ``_add_…`` function that names the function it calls."""
-    parser = argparse.ArgumentParser(prog="ml4ops", description="Runs and builds the book.")
+    parser = argparse.ArgumentParser(prog="ml4ops", description="Flood mapping, and the book that teaches it.")
     parser.add_argument("--version", action="version", version=f"ml4ops {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_simulate(commands)
+    _add_train(commands)
     _add_run(commands)
     _add_site(commands)
     return parser
@@ -49,6 +53,61 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         print(f"{error}; install the book's tools: pip install 'ml4ops-helpers[book]'", file=sys.stderr)
         return 1
+
+
+def _add_simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("simulate", help="make the embedded data set")
+    parser.add_argument("--profile", choices=PROFILES, default="lecture", help="its size; default: lecture")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="folder to keep it in; default: the cache")
+    parser.set_defaults(call=_simulate)
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    from .datasets import get_dataset
+
+    table = get_dataset("embedded", profile=options.profile, seed=options.seed, root=options.out)
+    scenes = table.groupby("split", sort=False).size()
+    print(
+        f"{Path(table['image'].iloc[0]).parents[2]}: {', '.join(f'{n} {split}' for split, n in scenes.items())} scenes"
+    )
+    return 0
+
+
+def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("train", help="train a network")
+    parser.add_argument("--profile", choices=PROFILES, default="lecture", help="size of data and training")
+    parser.add_argument("--data", default="embedded", help="embedded, sen1floods11, worldfloods, or a folder of scenes")
+    parser.add_argument("--model", choices=("linear", "cnn", "unet"), default="unet")
+    parser.add_argument("--bands", default="bgriswir", help="a named band set; default: bgriswir")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="file of the weights; default: MODEL.safetensors")
+    parser.set_defaults(call=_train)
+
+
+def _train(options: argparse.Namespace) -> int:
+    from .datasets import dataset_hash, get_dataset
+    from .models import ModelError, build_model, save_model
+    from .rasters import SceneError
+    from .training import CONFIGS, train
+
+    out = options.out or Path(f"{options.model}.safetensors")
+    config = replace(CONFIGS[options.profile], seed=options.seed)
+    try:
+        table = get_dataset(options.data, profile=options.profile, seed=options.seed)
+        model = build_model(options.model, options.bands, seed=options.seed)
+        history = train(model, table, config, checkpoint=out.with_suffix(".checkpoint"), after_epoch=_report_epoch)
+    except (SceneError, ModelError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    about = {"threshold": history.threshold, "data": dataset_hash(table), "profile": options.profile}
+    save_model(model, out, about | {"val_iou": history.epochs[history.best]["val_iou"], "config": asdict(config)})
+    print(f"{out}: epoch {history.best + 1}, threshold {history.threshold:.3f}")
+    return 0
+
+
+def _report_epoch(number: int, row: dict[str, float]) -> None:
+    print(f"epoch {number:3d}  " + "  ".join(f"{name} {value:.4f}" for name, value in row.items()), flush=True)
 
 
 def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

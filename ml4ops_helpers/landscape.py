@@ -171,7 +171,7 @@ def fields(rng: np.random.Generator, size: int, side: float) -> NDArray[np.int32
 def land_cover(
     rng: np.random.Generator, region: Region, parcel: NDArray[np.int32], hand: Float
 ) -> tuple[NDArray[np.uint8], Mask]:
-    """Class of each pixel, and where the fields are: fields by parcel, nature by smooth noise, wetland in low ground."""
+    """Class of each pixel, and where the fields are. Nature follows smooth noise, wetland lies low."""
     size = len(parcel)
     weights = np.asarray(region.covers, np.float64)
     n_fields = len(FIELDS)

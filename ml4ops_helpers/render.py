@@ -55,6 +55,7 @@ class Look:
         tint: factor on every endmember, ``{name: (13,)}``: no two regions have the same soil or crop.
         sediment: suspended matter of the flood and of the permanent water, mg/L.
         mineral: specific absorption of the sediment at 443 nm, m²/g.
+        scatter: specific backscattering of the sediment at 555 nm, m²/g.
         chlorophyll: mg/m³.
         cdom: absorption of dissolved matter at 443 nm, 1/m.
         emergent: how much of the flooded plants stand out of the water, 0 to 1.
@@ -69,6 +70,7 @@ class Look:
     tint: dict[str, Spectrum]
     sediment: tuple[float, float]
     mineral: float
+    scatter: float
     chlorophyll: float
     cdom: float
     emergent: float
@@ -202,12 +204,13 @@ def lay_water(
         depth: m, ``(size, size)``, 0 on dry land.
 
     Returns:
-        The reflectance, and the share of each pixel that is open or seen-through water, ``(size, size)``.
+        The reflectance, and the share of each pixel that is under water, ``(size, size)``; under a canopy that hides
+        nearly all of it, 0.
     """
     size = len(depth)
     wet = depth > 0
     permanent = place.permanent_depth > 0
-    drift = np.exp(0.5 * fractal(rng, size, 1.6) + _by_parcel(rng, place, 0.25) * ~permanent)
+    drift = np.exp(0.7 * fractal(rng, size, 1.6) + _by_parcel(rng, place, 0.25) * ~permanent)
     river, flood = look.sediment[1], look.sediment[0]
     mixing = np.where(permanent, 0.5 * (depth > place.permanent_depth + 0.05), 1)
     sediment = (river ** (1 - mixing) * flood**mixing) * drift
@@ -220,6 +223,7 @@ def lay_water(
         depth[wet],
         bottom,
         look.mineral,
+        look.scatter,
     )
     # Plants and stubble taller than the water stand out of it; their share falls with depth.
     tall = look.emergent * np.exp(-depth / rng.uniform(0.3, 1.2)) * np.exp(_by_parcel(rng, place, 0.5))
@@ -227,7 +231,7 @@ def lay_water(
     share = ndimage.gaussian_filter(wet.astype(np.float32), 0.55)
     surface = ground.copy()
     surface[:, wet] = (water + look.glint) * (1 - tall[wet]) + ground[:, wet] * tall[wet]
-    return surface, np.asarray(share * (1 - tall * wet), np.float32)
+    return surface, np.asarray(share * (tall < 0.8), np.float32)
 
 
 _TALL = ("crop", "meadow", "stubble", "broadleaf", "conifer", "shrub", "wetland", "town")
@@ -273,7 +277,7 @@ def _resample(band: Float, factor: int, nearest: bool) -> Float:
 
 
 def thick_cloud(digital_numbers: NDArray[np.uint16] | Float) -> NDArray[np.bool_]:
-    """Where a cloud hides the ground: visible brightness of at least 3500 DN, after a binary opening (WorldFloods v2)."""
+    """Where a cloud hides the ground (WorldFloods v2): visible brightness of at least 3500 DN, after an opening."""
     rows, cols = np.mgrid[-3:4, -3:4]
     return np.asarray(
         ndimage.binary_opening(brightness(digital_numbers) >= THICK_CLOUD_BRIGHTNESS, rows**2 + cols**2 <= 9)

@@ -77,6 +77,7 @@ def water_reflectance(
     depth: ArrayLike,
     bottom: ArrayLike,
     mineral: float = 0.041,
+    scatter: float = 0.010,
 ) -> Spectrum:
     """Reflectance of a water body just above its surface.
 
@@ -91,6 +92,7 @@ def water_reflectance(
         bottom: reflectance of the ground under the water, ``(13, n)``.
         mineral: specific absorption of the sediment at 443 nm, m²/g: 0.041 is the mean of Babin et al., pale clay has
             a quarter of it, red earth more.
+        scatter: specific backscattering of the sediment at 555 nm, m²/g (2 % of the scattering of Babin et al.).
 
     Returns:
         float32 ``(13, n)``.
@@ -108,7 +110,9 @@ def water_reflectance(
         + mineral * np.exp(-0.0123 * (nm - 443)) * spm
         + np.exp(-0.0176 * (nm - 443)) * dissolved
     )
-    backscatter = 0.0024 * (nm / 443) ** -4.3 + 0.010 * (nm / 555) ** -0.6 * spm + 0.003 * (nm / 555) ** -1.0 * chl**0.6
+    backscatter = (
+        0.0024 * (nm / 443) ** -4.3 + scatter * (nm / 555) ** -0.6 * spm + 0.003 * (nm / 555) ** -1.0 * chl**0.6
+    )
     u = backscatter / (absorption + backscatter)
     below = (0.0895 + 0.1247 * u) * u
     deep = np.pi * 0.52 * below / (1 - 1.7 * below)

@@ -1,0 +1,319 @@
+"""Train a network: loss, augmentation, a loop that stops early and resumes. Explained in ``03_train_a_model``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm.auto import tqdm
+
+from ml4ops_helpers.datasets import Windows
+from ml4ops_helpers.evaluation import best_event_threshold, score_events, water_scorer
+from ml4ops_helpers.models import CLASSES, Network
+from ml4ops_helpers.rasters import replacing
+from ml4ops_helpers.sentinel2 import INVALID
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every choice of a training run.
+
+    Attributes:
+        epochs: at the most.
+        rounds: passes over the training windows in one epoch; more where the data set is small.
+        patience: epochs without a better validation before it stops.
+        batch: windows in a batch.
+        window: side of a window, pixels.
+        learning_rate: highest rate of the one-cycle schedule.
+        weight_decay: of AdamW.
+        tempering: class weights are frequency to minus this power: 1 is the field's inverse frequency.
+        brightness: standard deviation of the logarithm of the random brightness.
+        shift: standard deviation of the random offset, reflectance.
+        coarse: share of the batches that are seen at half or a quarter of the resolution.
+        precision: ``float32``, ``bfloat16`` or ``auto`` (see ``native_precision``).
+        seed: of the windows and their augmentation.
+    """
+
+    epochs: int = 12
+    rounds: int = 2
+    patience: int = 4
+    batch: int = 8
+    window: int = 256
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    tempering: float = 0.5
+    brightness: float = 0.15
+    shift: float = 0.010
+    coarse: float = 0.3
+    precision: str = "auto"
+    seed: int = 0
+
+
+CONFIGS: dict[str, Config] = {
+    "smoke": Config(epochs=2, rounds=2, batch=4, window=128),
+    "lecture": Config(),
+    "full": Config(epochs=60, rounds=1, patience=10, batch=16),
+}
+"""Training of each profile."""
+
+
+@dataclass
+class History:
+    """What a run went through.
+
+    Attributes:
+        epochs: one row an epoch: ``loss`` on training windows, ``val_iou`` (mean over the validation events at the best
+            ``threshold``), ``threshold``, ``learning_rate``.
+        best: number of the epoch whose weights were kept.
+    """
+
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    best: int = -1
+
+    def table(self) -> pd.DataFrame:
+        """The epochs as a table, numbered from 1."""
+        return pd.DataFrame(self.epochs, index=pd.RangeIndex(1, len(self.epochs) + 1, name="epoch"))
+
+    @property
+    def threshold(self) -> float:
+        """Operating threshold: the best one on validation, of the weights that were kept."""
+        return self.epochs[self.best]["threshold"]
+
+
+def class_weights(windows: Windows, tempering: float = 1.0) -> Tensor:
+    """Weights of land, water and cloud in the loss, with mean 1.
+
+    Args:
+        windows: the training windows, all of which are counted.
+        tempering: weight is frequency to minus this power; 1 is inverse frequency, 0 no weighting.
+
+    Returns:
+        float32 ``(3,)``; 0 for a class that never occurs.
+    """
+    counts = torch.zeros(len(CLASSES) + 1)
+    for i in range(len(windows)):
+        _, target = windows[i]
+        counts += torch.bincount(target.flatten(), minlength=len(counts))
+    share = counts[1:] / counts[1:].sum()
+    weights = torch.where(share > 0, share.clamp(min=1e-9) ** -tempering, 0.0)
+    return weights / weights.mean()
+
+
+def segmentation_loss(logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+    """Loss of the field: half weighted cross-entropy, half Dice, invalid pixels left out.
+
+    Source: Mateo-Garcia et al. 2021, DOI 10.1038/s41598-021-86650-z.
+
+    Args:
+        logits: ``(n, 3, height, width)``.
+        target: int64 version-1 codes ``(n, height, width)``; 0 is left out.
+        weights: of the classes, ``(3,)``.
+
+    Returns:
+        A scalar; 0 where nothing is valid.
+
+    >>> logits = torch.tensor([20.0, -20.0, -20.0]).reshape(1, 3, 1, 1)
+    >>> round(float(segmentation_loss(logits, torch.tensor([[[1]]]), torch.ones(3))), 3)
+    0.0
+    """
+    valid = target != INVALID
+    codes = (target - 1).clamp(min=0)
+    pixel = F.cross_entropy(logits, codes, weights, reduction="none")
+    cross_entropy = (pixel * valid).sum() / valid.sum().clamp(min=1)
+    truth = F.one_hot(codes, len(CLASSES)).movedim(-1, 1) * valid[:, None]
+    guess = logits.softmax(dim=1) * valid[:, None]
+    overlap, size = (guess * truth).sum((0, 2, 3)), (guess + truth).sum((0, 2, 3))
+    # One pixel of smoothing: a class absent from truth and guess costs nothing.
+    dice = 1 - ((2 * overlap + 1) / (size + 1)).mean()
+    return 0.5 * cross_entropy + 0.5 * dice
+
+
+def augment(image: Tensor, target: Tensor, config: Config, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Change a batch as nature might: turned, mirrored, brighter, hazier, seen from a coarser sensor.
+
+    Args:
+        image: reflectance ``(n, bands, size, size)``.
+        target: codes ``(n, size, size)``.
+        config: strengths.
+        rng: source of randomness.
+
+    Returns:
+        The batch, of the same or a half or a quarter of the size.
+    """
+    turns = int(rng.integers(4))
+    image, target = image.rot90(turns, (2, 3)), target.rot90(turns, (1, 2))
+    if rng.uniform() < 0.5:
+        image, target = image.flip(3), target.flip(2)
+    n, bands = image.shape[:2]
+    common, own = rng.normal(0, 1, (n, 1, 1, 1)), rng.normal(0, 1, (n, bands, 1, 1))
+    gain = np.exp(config.brightness * (common + own / 3))
+    shift = config.shift * (rng.normal(0, 1, (n, 1, 1, 1)) + rng.normal(0, 1, (n, bands, 1, 1)) / 2)
+    image = image * torch.from_numpy(gain).float() + torch.from_numpy(shift).float()
+    if rng.uniform() < config.coarse:
+        factor = int(rng.choice([2, 4]))
+        image, target = F.avg_pool2d(image, factor), target[:, factor // 2 :: factor, factor // 2 :: factor]
+    return image.contiguous(memory_format=torch.channels_last), target.contiguous()
+
+
+def native_precision() -> str:
+    """Precision that this processor computes fastest in, by what torch says of its units.
+
+    bfloat16 gains where the processor multiplies in it, and costs time where it does not.
+    Read from the processor rather than timed, so that the same seed gives the same numbers on one machine.
+
+    Returns:
+        ``bfloat16`` or ``float32``.
+    """
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # newer releases of torch have it
+    native = capabilities.get("amx_bf16") or capabilities.get("avx512_bf16")
+    return "bfloat16" if native else "float32"
+
+
+def _autocast(precision: str) -> torch.autocast:
+    return torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def validate(model: Network, table: pd.DataFrame) -> tuple[float, float]:
+    """Best threshold on a catalogue's events, and the mean IoU of water over them at that threshold."""
+    return best_event_threshold(score_events(water_scorer(model), table, bands=model.bands))
+
+
+def train(
+    model: Network,
+    table: pd.DataFrame,
+    config: Config,
+    *,
+    checkpoint: Path | None = None,
+    after_epoch: Callable[[int, dict[str, float]], None] | None = None,
+) -> History:
+    """Train a network on the ``train`` split, and keep the weights that do best on the events of the ``val`` split.
+
+    Args:
+        model: from ``build_model``; at the end it holds the best weights and is in evaluation mode.
+        table: catalogue with both splits.
+        config: every choice.
+        checkpoint: file that holds the state after each epoch. Where it exists, the run goes on from there and ends as
+            if it had never stopped; removed at the end.
+        after_epoch: called with the number of the epoch, from 1, and its row of the history.
+
+    Returns:
+        The history.
+
+    Raises:
+        ValueError: a split is missing, or the checkpoint belongs to another run.
+    """
+    splits = {name: table[table["split"] == name] for name in ("train", "val")}
+    if any(part.empty for part in splits.values()):
+        raise ValueError(f"the catalogue has splits {sorted(set(table['split']))}; training needs train and val")
+    windows = Windows(splits["train"], model.bands, config.window, "random", config.seed)
+    weights = class_weights(Windows(splits["train"], model.bands, config.window), config.tempering)
+    precision = native_precision() if config.precision == "auto" else config.precision
+    model.to(memory_format=torch.channels_last)
+    run = _Run(model, config, steps=config.epochs * config.rounds * -(-len(windows) // config.batch))
+    run.resume(checkpoint)
+    for epoch in range(len(run.history.epochs), config.epochs):
+        if epoch - run.history.best > config.patience:
+            break
+        loss = run.epoch(epoch, windows, weights, precision)
+        threshold, val_iou = validate(model, splits["val"])
+        row = {"loss": loss, "val_iou": val_iou, "threshold": threshold, "learning_rate": run.learning_rate}
+        run.keep(row)
+        if checkpoint:
+            run.save(checkpoint)
+        if after_epoch:
+            after_epoch(epoch + 1, row)
+    model.load_state_dict(run.best_weights)
+    model.eval()
+    if checkpoint:
+        checkpoint.unlink(missing_ok=True)
+    return run.history
+
+
+class _Run:
+    """State of a training run: all that a checkpoint holds."""
+
+    def __init__(self, model: Network, config: Config, steps: int) -> None:
+        self.model, self.config, self.history = model, config, History()
+        self.optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, config.learning_rate, total_steps=steps, pct_start=0.15
+        )
+        self.best_weights = {k: v.clone() for k, v in model.state_dict().items()}
+
+    @property
+    def learning_rate(self) -> float:
+        """Rate of the next step."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def epoch(self, number: int, windows: Windows, weights: Tensor, precision: str) -> float:
+        """Train for one epoch; its draws depend on seed and number alone. Returns the mean loss."""
+        rng = np.random.default_rng((self.config.seed, number))
+        self.model.train()
+        losses: list[float] = []
+        orders = []
+        for part in range(self.config.rounds):
+            orders += [(number * self.config.rounds + part, i) for i in rng.permutation(len(windows))]
+        batches = [orders[i : i + self.config.batch] for i in range(0, len(orders), self.config.batch)]
+        for batch in tqdm(batches, desc=f"epoch {number + 1}", leave=False, disable=None):
+            images, targets = [], []
+            for draw, index in batch:
+                windows.set_epoch(draw)
+                image, target = windows[int(index)]
+                images.append(image)
+                targets.append(target)
+            image, target = augment(torch.stack(images), torch.stack(targets), self.config, rng)
+            losses.append(self._step(image, target, weights, precision))
+        return float(np.mean(losses))
+
+    def _step(self, image: Tensor, target: Tensor, weights: Tensor, precision: str) -> float:
+        with _autocast(precision):
+            logits = self.model(image)
+        loss = segmentation_loss(logits.float(), target, weights)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.schedule.step()
+        return float(loss.detach())
+
+    def keep(self, row: dict[str, float]) -> None:
+        """Add an epoch to the history, and keep its weights when it is the best so far."""
+        history = self.history
+        history.epochs.append(row)
+        if history.best < 0 or not row["val_iou"] <= history.epochs[history.best]["val_iou"]:
+            history.best = len(history.epochs) - 1
+            self.best_weights = {k: v.clone() for k, v in self.model.state_dict().items()}
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint; the one before stays until this one is whole."""
+        state = {
+            "run": {"config": asdict(self.config), "model": self.model.config},
+            "epochs": self.history.epochs,
+            "best": self.history.best,
+            "weights": self.model.state_dict(),
+            "best_weights": self.best_weights,
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+        }
+        with replacing(path) as temporary:
+            torch.save(state, temporary)
+
+    def resume(self, path: Path | None) -> None:
+        """Go back to the state of a checkpoint, if there is one."""
+        if path is None or not path.exists():
+            return
+        state: dict[str, Any] = torch.load(path, weights_only=True)
+        if state["run"] != {"config": asdict(self.config), "model": self.model.config}:
+            raise ValueError(f"{path}: the checkpoint of another run; delete it to start afresh, or give its settings")
+        self.history = History(state["epochs"], state["best"])
+        self.model.load_state_dict(state["weights"])
+        self.best_weights = state["best_weights"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
