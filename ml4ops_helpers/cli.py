@@ -1,4 +1,7 @@
-"""The command ``ml4ops``: make data, train, run pages, build the site. Exit code 0: done; 1: a page or check failed; 2: wrong usage."""
+"""The command ``ml4ops``: make data, train, run pages, build the site.
+
+Exit code 0: done; 1: a page or check failed; 2: wrong usage or input.
+"""
 
 from __future__ import annotations
 
