@@ -142,9 +142,8 @@ class TestHash:
 
     def test_a_renamed_file_changes_it(self, tiny_dataset):
         before = datasets.dataset_hash(datasets.catalogue(tiny_dataset))
-        label = tiny_dataset / "train/gt/BETA_1.tif"
-        label.rename(label.with_name("GAMMA_2.tif"))
-        (tiny_dataset / "train/S2/BETA_1.tif").rename(tiny_dataset / "train/S2/GAMMA_2.tif")
+        for path in list(tiny_dataset.rglob("BETA_1.*")):
+            path.rename(path.with_stem("BETA_2"))
         assert datasets.dataset_hash(datasets.catalogue(tiny_dataset)) != before
 
 
