@@ -1,0 +1,122 @@
+"""Figures of ``02_explore_the_data``: events on a map, shares of classes, spectra, histograms.
+
+Every function returns a matplotlib ``Figure``; ``Lesson.figure`` shows it with a description.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ml4ops_helpers.plots import CLASS_COLOURS, MARKERS, OKABE_ITO, SPLIT_COLOURS, panels
+from ml4ops_helpers.sentinel2 import BANDS, WAVELENGTH
+
+
+def event_map(facts: pd.DataFrame) -> Figure:
+    """Where the events of each split lie: longitude against latitude, with a graticule, no coastline.
+
+    Args:
+        facts: with columns ``split, event, lon, lat`` (degrees), from ``explore.scene_facts``.
+    """
+    places = facts.dropna(subset=["lon", "lat"]).drop_duplicates("event")
+    fig, ax = plt.subplots(figsize=(8, 4.3), layout="constrained")
+    for marker, (split, part) in zip(MARKERS, places.groupby("split", sort=False), strict=False):
+        colour = SPLIT_COLOURS.get(str(split), "#009E73")
+        ax.scatter(part["lon"], part["lat"], s=55, c=colour, marker=marker, ec="black", lw=0.6, label=split, zorder=3)
+    for latitude, style in ((0, "-"), (23.44, ":"), (-23.44, ":")):
+        ax.axhline(latitude, color="grey", ls=style, lw=1)
+    ax.set(xlim=(-180, 180), ylim=(-60, 75), xlabel="longitude (degrees east)", ylabel="latitude (degrees north)")
+    ax.set_xticks(range(-180, 181, 60))
+    ax.set_yticks(range(-60, 76, 30))
+    ax.legend(ncols=3, loc="lower left")
+    return fig
+
+
+def class_bars(shares: pd.DataFrame, x: str = "share of the pixels (%)") -> Figure:
+    """A bar a row, divided by class.
+
+    Args:
+        shares: columns named after classes, 0 to 1; the index names the bars.
+        x: label of the x axis.
+    """
+    fig, ax = plt.subplots(figsize=(6.4, 1.3 + 0.45 * len(shares)), layout="constrained")
+    left = np.zeros(len(shares))
+    for name in shares.columns:
+        width = 100 * shares[name].to_numpy()
+        ax.barh([str(i) for i in shares.index], width, left=left, color=CLASS_COLOURS[name], ec="white", label=name)
+        for row, value in enumerate(width):
+            if value >= 6:
+                colour = "white" if name in ("water", "invalid") else "black"
+                ax.text(left[row] + value / 2, row, f"{value:.0f}", ha="center", va="center", color=colour)
+        left += width
+    ax.set(xlabel=x, xlim=(0, 100))
+    ax.invert_yaxis()
+    ax.grid(visible=False)
+    fig.legend(loc="outside upper center", ncols=4)
+    return fig
+
+
+def _colours(line: str, names: Sequence[str]) -> dict[str, str]:
+    return CLASS_COLOURS if line == "class" else dict(zip(names, OKABE_ITO * 3, strict=False))
+
+
+def spectra(pixels: pd.DataFrame, line: str = "class", panel: str | None = None) -> Figure:
+    """Median reflectance by wavelength, and the band in which 80 % of the pixels lie.
+
+    Args:
+        pixels: one row a pixel, columns named after bands and whatever ``line`` and ``panel`` name.
+        line: column that tells the lines apart.
+        panel: column that tells the panels apart; None for one panel.
+    """
+    bands = [band for band in BANDS if band in pixels]
+    groups = {"": pixels} if panel is None else dict(list(pixels.groupby(panel, sort=False)))
+    fig, axes = panels(len(groups), 2, 6.4 if panel is None else 5, 3.8)
+    names = pixels[line].drop_duplicates().tolist()
+    for ax, (title, part) in zip(axes, groups.items(), strict=True):
+        for marker, name in zip(MARKERS * 3, names, strict=False):
+            own = part.loc[part[line] == name, bands].dropna(axis=1, how="all")
+            if own.empty:
+                continue
+            low, middle, high = own.quantile([0.1, 0.5, 0.9]).to_numpy()
+            nm, colour = [WAVELENGTH[b] for b in own.columns], _colours(line, names)[name]
+            ax.fill_between(nm, low, high, color=colour, alpha=0.18, lw=0)
+            ax.plot(nm, middle, marker=marker, ms=4, color=colour, label=name)
+        ax.set(title=title, xlabel="wavelength (nm)", ylim=(0, None))
+    axes[0].set_ylabel("reflectance at the top of the atmosphere")
+    handles, labels = axes[0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 2 if panel else 3))
+    return fig
+
+
+def histograms(
+    pixels: pd.DataFrame, value: str, line: str = "class", panel: str | None = None, label: str | None = None
+) -> Figure:
+    """Outlines of the histograms of a number, each with area 1.
+
+    Args:
+        pixels: one row a pixel.
+        value: the column to count; the axis spans its 0.5th to its 99.5th percentile.
+        line: column that tells the outlines apart.
+        panel: column that tells the panels apart; None for one panel.
+        label: label of the x axis; default the column's name.
+    """
+    span = np.nanpercentile(pixels[value], (0.5, 99.5))
+    groups = {"": pixels} if panel is None else dict(list(pixels.groupby(panel, sort=False)))
+    fig, axes = panels(len(groups), 2, 6.4 if panel is None else 5, 3.6)
+    names = pixels[line].drop_duplicates().tolist()
+    for ax, (title, part) in zip(axes, groups.items(), strict=True):
+        for number, name in enumerate(names):
+            own = part.loc[part[line] == name, value].dropna()
+            if own.empty:
+                continue
+            style = {"color": _colours(line, names)[name], "ls": ("-", "--", "-.", ":")[number % 4], "label": name}
+            ax.hist(own, bins=60, range=tuple(span), density=True, histtype="step", lw=2, **style)
+        ax.set(title=title, xlabel=label or value)
+    axes[0].set_ylabel("density")
+    handles = {n: h for ax in axes for h, n in zip(*ax.get_legend_handles_labels(), strict=True)}
+    fig.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(len(handles), 3))
+    return fig

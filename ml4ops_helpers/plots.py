@@ -1,0 +1,164 @@
+"""Figures of the pages: one style, fixed colours of classes, units on every axis.
+
+Every function returns a matplotlib ``Figure``; ``Lesson.figure`` shows it with a description.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from ml4ops_helpers.sentinel2 import CLASS_NAMES, Codes, Float
+
+OKABE_ITO: tuple[str, ...] = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+"""Colours that readers with any colour vision can tell apart (Okabe & Ito 2008)."""
+CLASS_COLOURS: dict[str, str] = {"invalid": "#000000", "land": "#E69F00", "water": "#0072B2", "cloud": "#CC79A7"}
+SPLIT_COLOURS: dict[str, str] = {"train": "#0072B2", "val": "#E69F00", "test": "#D55E00"}
+MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+
+def set_style() -> None:
+    """Set matplotlib's defaults for every figure of the book."""
+    plt.rcParams.update(
+        {
+            "figure.constrained_layout.use": True,
+            "figure.dpi": 100,
+            "font.size": 11,
+            "axes.prop_cycle": cycler(color=OKABE_ITO),
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.alpha": 0.3,
+            "image.interpolation": "nearest",
+            "legend.frameon": False,
+        }
+    )
+
+
+def panels(number: int, columns: int, width: float, height: float, share: bool = True) -> tuple[Figure, list[Axes]]:
+    """A figure of several axes; places left over in the last row stay empty.
+
+    Args:
+        number: how many axes.
+        columns: axes in a row.
+        width: of one axes, inches.
+        height: of one axes, inches.
+        share: whether the axes have the same limits.
+    """
+    columns = min(columns, number)
+    rows = -(-number // columns)
+    size = (width * columns, height * rows)
+    fig, axes = plt.subplots(
+        rows, columns, figsize=size, squeeze=False, layout="constrained", sharex=share, sharey=share
+    )
+    for spare in axes.flat[number:]:
+        spare.remove()
+    return fig, list(axes.flat[:number])
+
+
+def label_picture(codes: Codes) -> Float:
+    """Picture of class codes in the classes' colours.
+
+    Args:
+        codes: version-1 codes, ``(height, width)``.
+
+    Returns:
+        float32 ``(height, width, 3)`` in 0 to 1.
+    """
+    palette = np.array([to_rgb(CLASS_COLOURS[name]) for name in CLASS_NAMES], np.float32)
+    return np.asarray(palette[codes], np.float32)
+
+
+def gallery(pictures: Mapping[str, NDArray[Any]], columns: int = 3, pixel: float = 10, unit: str = "") -> Figure:
+    """Pictures side by side, with a scale bar of 1 km in the first.
+
+    Args:
+        pictures: by title: an RGB picture ``(height, width, 3)``, version-1 class codes ``(height, width)`` of type
+            uint8, or numbers ``(height, width)``, which get a colour bar.
+        columns: pictures in a row.
+        pixel: side of a pixel, metres; 0 for no scale bar.
+        unit: what the colour bars say.
+    """
+    fig, axes = panels(len(pictures), columns, 3, 3.25, share=False)
+    present: set[int] = set()
+    for ax, (title, picture) in zip(axes, pictures.items(), strict=True):
+        ax.set_title(title, fontsize=11)
+        ax.set_xticks([])
+        ax.set_yticks([])
+        ax.grid(visible=False)
+        if picture.ndim == 3:
+            ax.imshow(picture)
+        elif picture.dtype == np.uint8:
+            ax.imshow(label_picture(picture))
+            present |= set(np.unique(picture).tolist())
+        else:
+            drawn = ax.imshow(picture, cmap="viridis", vmin=np.nanmin(picture), vmax=np.nanpercentile(picture, 99.5))
+            fig.colorbar(drawn, ax=ax, orientation="horizontal", shrink=0.85, pad=0.02, label=unit)
+    if pixel:
+        _scale_bar(axes[0], 1000 / pixel)
+    if present:
+        patches = [Patch(color=CLASS_COLOURS[CLASS_NAMES[c]], label=CLASS_NAMES[c]) for c in sorted(present)]
+        fig.legend(handles=patches, loc="outside lower center", ncols=len(patches))
+    return fig
+
+
+def _scale_bar(ax: Axes, length: float) -> None:
+    height = ax.get_ylim()[0]
+    ax.plot([0.05 * height, 0.05 * height + length], [0.93 * height] * 2, color="black", lw=5, solid_capstyle="butt")
+    ax.plot([0.05 * height, 0.05 * height + length], [0.93 * height] * 2, color="white", lw=3, solid_capstyle="butt")
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+    ax.text(0.05 * height, 0.90 * height, "1 km", fontsize=9, va="bottom", bbox=box)
+
+
+def lines(
+    table: pd.DataFrame, y: str, marks: Mapping[str, tuple[float, float]] | None = None, **axes: object
+) -> Figure:
+    """A line for each column against the index, whose name is the label of the x axis.
+
+    Args:
+        table: numbers; the columns' names are the legend.
+        y: label of the y axis.
+        marks: points ``(x, y)`` to mark with a dot in the colour of the column of that name.
+        **axes: whatever ``Axes.set`` takes, such as ``xscale="log"`` or ``ylim=(0, 1)``.
+    """
+    fig, ax = plt.subplots(figsize=(6.4, 4), layout="constrained")
+    for number, name in enumerate(table.columns):
+        colour = OKABE_ITO[number % len(OKABE_ITO)]
+        style = ("-", "--", "-.", ":")[number % 4]
+        ax.plot(table.index, table[name], color=colour, ls=style, lw=2, label=str(name))
+        if marks and name in marks:
+            ax.plot(*marks[str(name)], marker=MARKERS[number % len(MARKERS)], ms=9, color=colour, mec="black")
+    ax.set(xlabel=str(table.index.name), ylabel=y, **axes)
+    if len(table.columns) > 1:
+        ax.legend(title=table.columns.name)
+    return fig
+
+
+def heat_map(table: pd.DataFrame, label: str, centre: float | None = None, decimals: int = 1) -> Figure:
+    """Numbers of a table as colours, with the numbers written in.
+
+    Args:
+        table: numbers; NaN are left blank.
+        label: what the numbers are.
+        centre: value shown white between two colours, such as 0 for a correlation; None for a single ramp.
+        decimals: digits written.
+    """
+    fig, ax = plt.subplots(figsize=(1.9 + 0.62 * table.shape[1], 1.4 + 0.5 * len(table)), layout="constrained")
+    options = {"cmap": "cividis"} if centre is None else {"cmap": "RdBu_r", "center": centre}
+    sns.heatmap(
+        table, ax=ax, annot=True, fmt=f".{decimals}f", annot_kws={"size": 9}, cbar_kws={"label": label}, **options
+    )
+    ax.set(xlabel=str(table.columns.name or ""), ylabel=str(table.index.name or ""))
+    ax.tick_params(axis="y", rotation=0)
+    return fig
