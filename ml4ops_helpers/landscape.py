@@ -202,7 +202,7 @@ def make_place(rng: np.random.Generator, region: Region, size: int) -> Place:
     distance = river_course(rng, size) if region.river else np.full((size, size), region.plain * 2, np.float32)
     width = region.river * np.exp(0.25 * fractal(rng, size, 2.0)) if region.river else np.zeros((size, size))
     valley = 1 - np.exp(-((distance / max(region.plain, 1.0)) ** 2)) if region.river else np.ones((size, size))
-    microrelief = 0.35 * fractal(rng, size, 1.3)
+    microrelief = 0.25 * fractal(rng, size, 1.6)
     river = distance < width
     elevation = 40 + hills * (0.12 + 0.88 * valley) + 0.35 * region.relief * valley + microrelief - 3.0 * river
     elevation = (elevation - elevation.min() + 2).astype(np.float32)
@@ -223,7 +223,7 @@ def make_place(rng: np.random.Generator, region: Region, size: int) -> Place:
     block = rng.normal(0, region.embanked, 50_100).astype(np.float32)[parcel] * farmed
     edge = ndimage.grey_dilation(parcel, 2) != ndimage.grey_erosion(parcel, 2)
     dyke = edge & farmed & (rng.uniform(size=50_100)[parcel] < rng.uniform(0, 0.5))
-    bank = block + dyke * rng.uniform(0.3, 1.5) + 0.15 * fractal(rng, size, 0.9)
+    bank = block + dyke * rng.uniform(0.3, 1.5) + 0.1 * fractal(rng, size, 1.2)
     return Place(
         elevation=elevation,
         hand=hand,

@@ -94,7 +94,7 @@ class _UNet(nn.Module):
     def __init__(self, channels: int, dropout: float) -> None:
         super().__init__()
         self.context: nn.Module = smp.Unet(
-            "mobilenet_v2",
+            "timm-mobilenetv3_small_minimal_100",
             encoder_weights=None,
             in_channels=channels,
             classes=len(CLASSES),
@@ -114,7 +114,7 @@ def build_model(name: str, bands: str | Sequence[str] = "bgriswir", *, dropout: 
 
     Args:
         name: ``linear`` (logistic regression of each pixel), ``cnn`` (three 3×3 layers) or ``unet`` (U-Net with a
-            MobileNetV2 encoder, Ronneberger et al. 2015, DOI 10.1007/978-3-319-24574-4_28).
+            small MobileNetV3 encoder, Ronneberger et al. 2015, DOI 10.1007/978-3-319-24574-4_28).
         bands: a key of ``BAND_SETS`` or band names: what the images will hold, in order.
         dropout: rate at which channels are dropped after each block of the U-Net's decoder, 0 to 1.
         seed: of the weights.

@@ -88,11 +88,13 @@ class Sky:
         thickness: optical thickness of the cloud in the line of sight.
         shadow: optical thickness of the cloud between the ground and the sun.
         high: share of the cloud that is cirrus.
+        sidelight: light that clouds scatter into their shadows, as a share of the sun's, white.
     """
 
     thickness: Float
     shadow: Float
     high: Float
+    sidelight: float
 
 
 def draw_sky(rng: np.random.Generator, size: int, thick: float, thin: float, sun_zenith: float) -> Sky:
@@ -120,6 +122,7 @@ def draw_sky(rng: np.random.Generator, size: int, thick: float, thin: float, sun
         thickness=thickness.astype(np.float32),
         shadow=ndimage.gaussian_filter(shadow, 1.5).astype(np.float32),
         high=(cirrus / np.maximum(thickness, 1e-6)).clip(0, 1).astype(np.float32),
+        sidelight=float(rng.uniform(0.1, 0.45)),
     )
 
 
@@ -204,8 +207,8 @@ def lay_water(
         depth: m, ``(size, size)``, 0 on dry land.
 
     Returns:
-        The reflectance, and the share of each pixel that is under water, ``(size, size)``; under a canopy that hides
-        nearly all of it, 0.
+        The reflectance, and the share of each pixel that is under water, ``(size, size)``; under plants that hide most
+        of it, 0.
     """
     size = len(depth)
     wet = depth > 0
@@ -231,9 +234,11 @@ def lay_water(
     share = ndimage.gaussian_filter(wet.astype(np.float32), 0.55)
     surface = ground.copy()
     surface[:, wet] = (water + look.glint) * (1 - tall[wet]) + ground[:, wet] * tall[wet]
-    return surface, np.asarray(share * (tall < 0.8), np.float32)
+    return surface, np.asarray(share * (tall < HIDDEN), np.float32)
 
 
+HIDDEN = 0.6
+"""Share of standing plants from which nobody who maps a flood from an image would see the water under them."""
 _TALL = ("crop", "meadow", "stubble", "broadleaf", "conifer", "shrub", "wetland", "town")
 
 
@@ -251,7 +256,8 @@ def sense(rng: np.random.Generator, surface: Spectrum, air: Atmosphere, sky: Sky
         Top-of-atmosphere reflectance on the 10 m grid, float32 ``(13, size, size)``.
     """
     sun = np.exp(-0.35 * sky.shadow / np.cos(np.radians(air.sun_zenith)))[None]
-    diffuse = air.diffuse_fraction()[:, None, None]
+    sky_light = air.diffuse_fraction()[:, None, None]
+    diffuse = sky_light + (1 - sky_light) * sky.sidelight
     lit = surface * (diffuse + (1 - diffuse) * sun)
     image = add_cloud(air.top_of_atmosphere(lit), sky.thickness, sky.high)
     seen = np.empty_like(image)

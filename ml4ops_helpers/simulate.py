@@ -44,7 +44,7 @@ TRUTH_BANDS = ("label_under_cloud", "cloud_optical_thickness", "elevation_m", "h
 PROFILES: dict[str, tuple[dict[str, tuple[int, int]], int]] = {
     # (events, places of each event) in each split, pixels a side
     "smoke": ({"train": (4, 1), "val": (2, 1), "test": (2, 1)}, 256),
-    "lecture": ({"train": (32, 1), "val": (6, 2), "test": (8, 2)}, 512),
+    "lecture": ({"train": (56, 1), "val": (8, 1), "test": (8, 2)}, 512),
     "full": ({"train": (160, 1), "val": (12, 2), "test": (20, 2)}, 512),
 }
 
@@ -115,7 +115,7 @@ def draw_event(split: str, number: int, places: int, seed: int) -> Event:
     True
     """
     rng = _generator("event", split, number, seed)
-    first = {"train": 0, "val": 32, "test": 40}[split]
+    first = {"train": 0, "val": 20, "test": 40}[split]
     lon, lat = PLAINS[(first + number) % len(PLAINS)]
     weights = rng.dirichlet(np.full(len(COVERS), 0.6))
     weights[COVERS.index("plastic")] *= 0.2

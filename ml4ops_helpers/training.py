@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
 from ml4ops_helpers.datasets import Windows
 from ml4ops_helpers.evaluation import best_event_threshold, score_events, water_scorer
 from ml4ops_helpers.models import CLASSES, Network
 from ml4ops_helpers.rasters import replacing
-from ml4ops_helpers.sentinel2 import INVALID
+from ml4ops_helpers.sentinel2 import CLOUD, INVALID
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Config:
         brightness: standard deviation of the logarithm of the random brightness.
         shift: standard deviation of the random offset, reflectance.
         coarse: share of the batches that are seen at half or a quarter of the resolution.
+        horizon: steps over which the weights are averaged; the average is what is validated and kept.
         precision: ``float32``, ``bfloat16`` or ``auto`` (see ``native_precision``).
         seed: of the windows and their augmentation.
     """
@@ -52,6 +54,7 @@ class Config:
     brightness: float = 0.15
     shift: float = 0.010
     coarse: float = 0.3
+    horizon: int = 60
     precision: str = "auto"
     seed: int = 0
 
@@ -158,7 +161,8 @@ def augment(image: Tensor, target: Tensor, config: Config, rng: np.random.Genera
     image = image * torch.from_numpy(gain).float() + torch.from_numpy(shift).float()
     if rng.uniform() < config.coarse:
         factor = int(rng.choice([2, 4]))
-        image, target = F.avg_pool2d(image, factor), target[:, factor // 2 :: factor, factor // 2 :: factor]
+        share = F.avg_pool2d(F.one_hot(target, CLOUD + 1).movedim(-1, 1).float(), factor)
+        image, target = F.avg_pool2d(image, factor), share.argmax(dim=1)  # the class of most of the pixel
     return image.contiguous(memory_format=torch.channels_last), target.contiguous()
 
 
@@ -222,7 +226,7 @@ def train(
         if epoch - run.history.best > config.patience:
             break
         loss = run.epoch(epoch, windows, weights, precision)
-        threshold, val_iou = validate(model, splits["val"])
+        threshold, val_iou = validate(run.averaged, splits["val"])
         row = {"loss": loss, "val_iou": val_iou, "threshold": threshold, "learning_rate": run.learning_rate}
         run.keep(row)
         if checkpoint:
@@ -245,7 +249,16 @@ class _Run:
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer, config.learning_rate, total_steps=steps, pct_start=0.15
         )
-        self.best_weights = {k: v.clone() for k, v in model.state_dict().items()}
+        # Averaging the last steps' weights removes most of the noise of short runs with few, varied scenes.
+        self.average = AveragedModel(
+            model, avg_fn=lambda mean, new, n: mean + (new - mean) / min(int(n) + 1, config.horizon), use_buffers=True
+        )
+        self.best_weights: dict[str, Tensor] = {}
+
+    @property
+    def averaged(self) -> Network:
+        """The network with the averaged weights."""
+        return cast(Network, self.average.module)
 
     @property
     def learning_rate(self) -> float:
@@ -281,6 +294,7 @@ class _Run:
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.schedule.step()
+        self.average.update_parameters(self.model)
         return float(loss.detach())
 
     def keep(self, row: dict[str, float]) -> None:
@@ -289,7 +303,7 @@ class _Run:
         history.epochs.append(row)
         if history.best < 0 or not row["val_iou"] <= history.epochs[history.best]["val_iou"]:
             history.best = len(history.epochs) - 1
-            self.best_weights = {k: v.clone() for k, v in self.model.state_dict().items()}
+            self.best_weights = {k: v.clone() for k, v in self.averaged.state_dict().items()}
 
     def save(self, path: Path) -> None:
         """Write the checkpoint; the one before stays until this one is whole."""
@@ -298,6 +312,7 @@ class _Run:
             "epochs": self.history.epochs,
             "best": self.history.best,
             "weights": self.model.state_dict(),
+            "average": self.average.state_dict(),
             "best_weights": self.best_weights,
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -314,6 +329,7 @@ class _Run:
             raise ValueError(f"{path}: the checkpoint of another run; delete it to start afresh, or give its settings")
         self.history = History(state["epochs"], state["best"])
         self.model.load_state_dict(state["weights"])
+        self.average.load_state_dict(state["average"])
         self.best_weights = state["best_weights"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])

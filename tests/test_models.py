@@ -1,0 +1,142 @@
+"""Networks, their files, and the index as a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ml4ops_helpers.inference import predict_scene
+from ml4ops_helpers.models import (
+    IndexModel,
+    ModelError,
+    build_model,
+    count_parameters,
+    load_model,
+    load_pretrained,
+    save_model,
+)
+from ml4ops_helpers.sentinel2 import water_index
+
+NAMES = ("linear", "cnn", "unet")
+
+
+def image(bands: int = 5, height: int = 70, width: int = 45, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(0.01, 0.5, (bands, height, width)).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_saved_and_loaded_predicts_the_same(name: str, tmp_path: Path) -> None:
+    model = build_model(name, "bgriswirs", seed=3)
+    path = save_model(model, tmp_path / "m.safetensors", {"threshold": 0.4})
+    loaded, about = load_model(path)
+    assert about == {"threshold": 0.4}
+    assert loaded.bands == model.bands
+    assert np.array_equal(predict_scene(model, image(6)), predict_scene(loaded, image(6)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_probabilities_sum_to_one_on_any_size(name: str) -> None:
+    model = build_model(name)
+    for height, width in ((64, 64), (70, 45), (33, 130)):
+        p = predict_scene(model, image(5, height, width))
+        assert p.shape == (3, height, width)
+        assert np.allclose(p.sum(axis=0), 1, atol=1e-5)
+
+
+def test_no_data_stays_no_data() -> None:
+    x = image()
+    x[:, 10:20, :7] = np.nan
+    p = predict_scene(build_model("unet"), x)
+    assert np.isnan(p[:, 10:20, :7]).all()
+    assert np.isfinite(p).sum() == 3 * (70 * 45 - 70)
+
+
+def test_prediction_leaves_the_model_as_it_was() -> None:
+    model = build_model("cnn").train()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    predict_scene(model, image())
+    assert model.training
+    assert all(torch.equal(v, model.state_dict()[k]) for k, v in before.items())
+
+
+def test_wrong_bands_are_named() -> None:
+    with pytest.raises(ValueError, match=r"takes 5 bands \(B2, B3, B4, B8, B11\)"):
+        predict_scene(build_model("linear"), image(4))
+
+
+def test_same_seed_same_weights_and_the_global_generator_is_left_alone() -> None:
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    one, two = (build_model("unet", seed=7).state_dict() for _ in range(2))
+    assert all(torch.equal(one[k], two[k]) for k in one)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_linear_sees_one_pixel_and_cnn_its_neighbours() -> None:
+    x = image(5, 40, 40)
+    y = x.copy()
+    y[:, 20, 20] += 0.2
+    for name, reach in (("linear", 0), ("cnn", 3)):
+        model = build_model(name)
+        changed = np.abs(predict_scene(model, x) - predict_scene(model, y)).max(axis=0) > 0
+        rows, cols = np.nonzero(changed)
+        assert max(np.abs(rows - 20).max(), np.abs(cols - 20).max()) == reach
+
+
+def test_dropout_is_in_the_decoder_only_when_asked() -> None:
+    x = torch.from_numpy(image(5, 64, 64))[None]
+    wet, dry = build_model("unet", dropout=0.5), build_model("unet")
+    for model, varies in ((wet, True), (dry, False)):
+        model.eval()
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout2d):
+                module.train()
+        torch.manual_seed(0)
+        with torch.no_grad():
+            assert bool((model(x) != model(x)).any()) is varies
+    with pytest.raises(ModelError, match="only unet has"):
+        build_model("cnn", dropout=0.1)
+    with pytest.raises(ModelError, match="not a rate"):
+        build_model("unet", dropout=1.5)
+
+
+def test_unknown_model_is_named() -> None:
+    with pytest.raises(ModelError, match="model 'vit' is unknown; choose linear, cnn or unet"):
+        build_model("vit")
+
+
+def test_bad_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"none\.safetensors: no such model"):
+        load_model(tmp_path / "none.safetensors")
+    (tmp_path / "text.safetensors").write_text("not weights")
+    with pytest.raises(ModelError, match=r"text\.safetensors: not a model"):
+        load_model(tmp_path / "text.safetensors")
+    other = build_model("linear", "bgri")
+    other.config["bands"] = ["B2", "B3"]
+    with pytest.raises(ModelError, match=r"odd\.safetensors: not a model"):
+        load_model(save_model(other, tmp_path / "odd.safetensors"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_weights_are_small_and_whole(name: str) -> None:
+    model, about = load_pretrained(name)
+    size = sum(p.numel() * p.element_size() for p in model.state_dict().values())
+    assert size < 8e6
+    assert 0 < about["threshold"] < 1
+    assert not model.training
+    assert count_parameters(model) > 0
+
+
+@pytest.mark.parametrize("index", ["ndwi", "mndwi", "awei_nsh", "awei_sh"])
+def test_index_score_keeps_the_order(index) -> None:
+    bands = ("B2", "B3", "B4", "B8", "B11", "B12")
+    model = IndexModel(index)
+    value, score = water_index(index, image(6), bands), model.score(image(6), bands)
+    assert score.min() >= 0
+    assert score.max() <= 1
+    assert np.array_equal(value > 0, score > model.to_score(0.0))
+    assert model.to_index(float(model.to_score(0.3))) == pytest.approx(0.3, abs=1e-6)

@@ -1,0 +1,212 @@
+"""Training: the loss of the field, class weights, augmentation, early stopping, resuming."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+
+from ml4ops_helpers import training
+from ml4ops_helpers.datasets import Windows, catalogue
+from ml4ops_helpers.models import build_model, save_model
+from ml4ops_helpers.simulate import draw_event, write_scene
+from ml4ops_helpers.training import CONFIGS, Config, augment, class_weights, segmentation_loss, train
+
+TINY = Config(epochs=3, rounds=1, batch=2, window=64, precision="float32", coarse=0.0)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """Four small simulated scenes: two events to train on, two to validate on."""
+    root = tmp_path_factory.mktemp("events")
+    for split in ("train", "val"):
+        for number in range(2):
+            write_scene(root, draw_event(split, number, 1, 0), 0, 128, 0)
+    return catalogue(root)
+
+
+def weights_of(model: torch.nn.Module) -> dict[str, Tensor]:
+    return {k: v.clone() for k, v in model.state_dict().items()}
+
+
+def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+class TestLoss:
+    def test_hand_worked(self) -> None:
+        # Two pixels, land and water, both guessed 1/3 each: cross-entropy ln 3.
+        # Dice per class (land, water): overlap 1/3, size 1 + 2/3; cloud: 0 and 2/3; one pixel of smoothing.
+        loss = segmentation_loss(torch.zeros(1, 3, 1, 2), torch.tensor([[[1, 2]]]), torch.ones(3))
+        seen, absent = (2 / 3 + 1) / (5 / 3 + 1), 1 / (2 / 3 + 1)
+        assert float(loss) == pytest.approx(0.5 * np.log(3) + 0.5 * (1 - (2 * seen + absent) / 3), rel=1e-6)
+
+    def test_weight_of_the_true_class_counts(self) -> None:
+        logits, target = torch.zeros(1, 3, 1, 1), torch.tensor([[[2]]])
+        one, ten = (segmentation_loss(logits, target, torch.tensor([1.0, w, 1.0])) for w in (1.0, 10.0))
+        assert float(ten - one) == pytest.approx(0.5 * 9 * np.log(3), rel=1e-5)
+
+    def test_invalid_pixels_have_no_say(self) -> None:
+        target = torch.tensor([[[1, 2, 0, 0]]])
+        logits = torch.randn(1, 3, 1, 4, generator=torch.Generator().manual_seed(0))
+        other = logits.clone()
+        other[..., 2:] += 100
+        losses = [segmentation_loss(x, target, torch.ones(3)) for x in (logits, other, logits[..., :2])]
+        expected = segmentation_loss(logits[..., :2], target[..., :2], torch.ones(3))
+        assert float(losses[0]) == pytest.approx(float(expected))
+        assert float(losses[1]) == pytest.approx(float(expected))
+
+    def test_nothing_valid_is_finite(self) -> None:
+        loss = segmentation_loss(torch.zeros(1, 3, 2, 2), torch.zeros(1, 2, 2, dtype=torch.int64), torch.ones(3))
+        assert torch.isfinite(loss)
+
+    def test_better_guess_costs_less(self) -> None:
+        target = torch.tensor([[[1, 2, 3]]])
+        right = torch.eye(3).T.reshape(1, 3, 1, 3) * 5
+        assert segmentation_loss(right, target, torch.ones(3)) < segmentation_loss(-right, target, torch.ones(3))
+
+
+class TestClassWeights:
+    def test_inverse_frequency(self, table: pd.DataFrame) -> None:
+        windows = Windows(table[table["split"] == "train"], size=64)
+        targets = torch.stack([windows[i][1] for i in range(len(windows))])
+        share = torch.bincount(targets.flatten(), minlength=4)[1:].double()
+        weights = class_weights(windows, tempering=1.0).double()
+        present = share > 0
+        product = (weights * share)[present]
+        assert torch.allclose(product, product[0].expand_as(product), rtol=1e-4)
+        assert float(weights.mean()) == pytest.approx(1, rel=1e-5)
+
+    def test_no_tempering_is_no_weighting(self, table: pd.DataFrame) -> None:
+        weights = class_weights(Windows(table[table["split"] == "train"], size=64), tempering=0.0)
+        assert set(weights.round(decimals=5).tolist()) <= {0.0, 1.0, 1.5, 3.0}
+
+
+class TestAugment:
+    def test_geometry_moves_image_and_label_alike(self) -> None:
+        code = torch.randint(1, 4, (2, 16, 16), generator=torch.Generator().manual_seed(1))
+        image = code[:, None].float().expand(-1, 3, -1, -1)
+        still = replace(TINY, brightness=0.0, shift=0.0)
+        for seed in range(12):
+            x, y = augment(image, code, still, np.random.default_rng(seed))
+            assert torch.equal(x[:, 0], y.float())
+
+    def test_coarse_halves_or_quarters_both(self) -> None:
+        x, y = augment(
+            torch.ones(1, 3, 16, 16), torch.ones(1, 16, 16).long(), replace(TINY, coarse=1.0), np.random.default_rng(0)
+        )
+        assert x.shape[-2:] == y.shape[-2:]
+        assert x.shape[-1] in (4, 8)
+
+    def test_same_generator_same_result(self) -> None:
+        image, target = torch.rand(2, 3, 16, 16), torch.ones(2, 16, 16).long()
+        one, two = (augment(image, target, Config(), np.random.default_rng(5)) for _ in range(2))
+        assert torch.equal(one[0], two[0])
+        assert torch.equal(one[1], two[1])
+
+
+class TestTrain:
+    def test_loss_falls_and_weights_change(self, table: pd.DataFrame) -> None:
+        model = build_model("linear")
+        before = weights_of(model)
+        history = train(model, table, replace(TINY, epochs=6, learning_rate=0.05, patience=6))
+        losses = history.table()["loss"]
+        assert losses.iloc[-1] < 0.9 * losses.iloc[0]
+        assert not same(before, weights_of(model))
+
+    def test_same_seed_same_weights(self, table: pd.DataFrame) -> None:
+        models = [build_model("cnn") for _ in range(2)]
+        histories = [train(m, table, TINY) for m in models]
+        assert same(weights_of(models[0]), weights_of(models[1]))
+        assert histories[0].epochs == histories[1].epochs
+
+    def test_other_seed_other_weights(self, table: pd.DataFrame) -> None:
+        models = [build_model("linear") for _ in range(2)]
+        for model, seed in zip(models, (0, 1), strict=True):
+            train(model, table, replace(TINY, seed=seed))
+        assert not same(weights_of(models[0]), weights_of(models[1]))
+
+    def test_resumed_equals_uninterrupted(self, table: pd.DataFrame, tmp_path) -> None:
+        whole = build_model("cnn")
+        history = train(whole, table, TINY)
+
+        def interrupt(number: int, row: dict[str, float]) -> None:
+            if number == 2:
+                raise KeyboardInterrupt
+
+        checkpoint = tmp_path / "run.checkpoint"
+        with pytest.raises(KeyboardInterrupt):
+            train(build_model("cnn"), table, TINY, checkpoint=checkpoint, after_epoch=interrupt)
+        resumed, ran = build_model("cnn"), []
+        again = train(resumed, table, TINY, checkpoint=checkpoint, after_epoch=lambda n, _: ran.append(n))
+        assert ran == [3]
+        assert again.epochs == history.epochs
+        assert same(weights_of(whole), weights_of(resumed))
+        assert not checkpoint.exists()
+
+    def test_checkpoint_of_another_run_is_refused(self, table: pd.DataFrame, tmp_path) -> None:
+        checkpoint = tmp_path / "run.checkpoint"
+
+        def interrupt(number: int, row: dict[str, float]) -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            train(build_model("linear"), table, TINY, checkpoint=checkpoint, after_epoch=interrupt)
+        with pytest.raises(ValueError, match=r"run\.checkpoint: the checkpoint of another run"):
+            train(build_model("linear"), table, replace(TINY, seed=1), checkpoint=checkpoint)
+        assert checkpoint.exists()
+
+    def test_early_stop_follows_validation_and_keeps_the_best(self, table, monkeypatch, tmp_path) -> None:
+        # Validation says .2, .6, .5, .4, …: it must stop after two worse epochs and give back those of the second.
+        said, kept = iter([0.2, 0.6, 0.5, 0.4, 0.3, 0.2]), []
+
+        def fake(model, val_table):
+            assert set(val_table["split"]) == {"val"}
+            kept.append(weights_of(model))
+            return 0.5, next(said)
+
+        monkeypatch.setattr(training, "validate", fake)
+        model = build_model("linear")
+        history = train(model, table, replace(TINY, epochs=6, patience=2))
+        assert [row["val_iou"] for row in history.epochs] == [0.2, 0.6, 0.5, 0.4]
+        assert history.best == 1
+        assert same(weights_of(model), kept[1])
+
+    def test_missing_split_is_named(self, table: pd.DataFrame) -> None:
+        with pytest.raises(ValueError, match="training needs train and val"):
+            train(build_model("linear"), table[table["split"] == "train"], TINY)
+
+    def test_validation_is_of_the_validation_events(self, table: pd.DataFrame) -> None:
+        """The mistake of a tutorial: the last training batch's loss called validation loss."""
+        model = build_model("linear")
+        history = train(model, table, replace(TINY, epochs=1))
+        threshold, iou = training.validate(model, table[table["split"] == "val"])
+        assert (history.epochs[0]["val_iou"], history.threshold) == (iou, threshold)
+
+
+def test_profiles_differ_in_size_only() -> None:
+    assert set(CONFIGS) == {"smoke", "lecture", "full"}
+    assert CONFIGS["smoke"].epochs < CONFIGS["lecture"].epochs < CONFIGS["full"].epochs
+
+
+def test_native_precision_is_one_of_two() -> None:
+    assert training.native_precision() in ("float32", "bfloat16")
+
+
+def test_command_trains_and_writes_the_model(table: pd.DataFrame, tmp_path, monkeypatch, capsys) -> None:
+    from ml4ops_helpers.cli import main
+    from ml4ops_helpers.models import load_model
+
+    monkeypatch.setitem(CONFIGS, "smoke", TINY)
+    root = str(table["image"].iloc[0]).rsplit("/", 3)[0]
+    out = tmp_path / "water.safetensors"
+    assert main(["train", "--profile", "smoke", "--model", "linear", "--data", root, "--out", str(out)]) == 0
+    _, about = load_model(out)
+    assert about["data"] == __import__("ml4ops_helpers.datasets", fromlist=["x"]).dataset_hash(table)
+    assert "epoch   1" in capsys.readouterr().out
+    assert main(["train", "--data", str(tmp_path / "nowhere"), "--out", str(out)]) == 2
+    save_model(build_model("linear"), out)
