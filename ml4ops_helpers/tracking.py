@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import tempfile
 from dataclasses import asdict
 from importlib.metadata import version
@@ -12,20 +14,19 @@ import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.models.signature import ModelSignature
-from mlflow.pyfunc.model import PythonModel
 from mlflow.types.schema import Schema, TensorSpec
 
 from ml4ops_helpers.datasets import cache_dir, dataset_hash
-from ml4ops_helpers.inference import predict_scene
-from ml4ops_helpers.models import CLASSES, Network, load_model, save_model
-from ml4ops_helpers.sentinel2 import Float
+from ml4ops_helpers.models import CLASSES, Network, load_model, load_pretrained, save_model
 from ml4ops_helpers.training import Config, History, train
 
 EXPERIMENT = "flood-mapping"
+SERVED = Path(__file__).with_name("flood_model.py")
+"""Code of the model that MLflow serves."""
 
 
 def use_store(folder: Path | str | None = None) -> str:
-    """Point MLflow to a sqlite store, made when missing.
+    """Point MLflow to a sqlite store, made when missing; its progress reports are turned off.
 
     Args:
         folder: holds ``mlflow.db`` and the artifacts; default ``mlflow`` in the cache folder.
@@ -35,24 +36,15 @@ def use_store(folder: Path | str | None = None) -> str:
     """
     place = Path(folder) if folder else cache_dir() / "mlflow"
     place.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     uri = f"sqlite:///{(place / 'mlflow.db').absolute()}"
     mlflow.set_tracking_uri(uri)
     if mlflow.get_experiment_by_name(EXPERIMENT) is None:
         mlflow.create_experiment(EXPERIMENT, artifact_location=(place / "artifacts").absolute().as_uri())
     mlflow.set_experiment(EXPERIMENT)
     return uri
-
-
-class FloodModel(PythonModel):
-    """A network as MLflow serves it: reflectance in, class probabilities out, images of any size."""
-
-    def load_context(self, context: Any) -> None:  # noqa: ANN401 - MLflow's own type is private
-        """Load the weights that were saved with the model."""
-        self.network, _ = load_model(context.artifacts["weights"])
-
-    def predict(self, context: Any, model_input: Float, params: dict[str, Any] | None = None) -> Float:  # noqa: ANN401
-        """Class probabilities ``(n, 3, height, width)`` of reflectance ``(n, bands, height, width)``."""
-        return np.stack([predict_scene(self.network, image) for image in model_input])
 
 
 def track_training(
@@ -116,10 +108,37 @@ def log_network(model: Network, threshold: float) -> str:
         weights = save_model(model, Path(folder) / "weights.safetensors", {"threshold": threshold})
         logged = mlflow.pyfunc.log_model(
             name="model",
-            python_model=FloodModel(),
+            python_model=SERVED,
             artifacts={"weights": str(weights)},
             input_example=example,
             signature=signature,
             pip_requirements=[f"{p}=={version(p)}" for p in packages],
         )
     return str(logged.model_uri)
+
+
+def trained_path(name: str = "unet", profile: str = "lecture", seed: int = 0) -> Path:
+    """File in which ``03_train_a_model`` leaves a trained network for the pages after it."""
+    return cache_dir() / "models" / f"{name}-{profile}-{seed}.safetensors"
+
+
+def trained_model(name: str = "unet", profile: str = "lecture", seed: int = 0) -> tuple[Network, dict[str, Any]]:
+    """The trained network that exists: the one of ``03_train_a_model``, else the one shipped; says which.
+
+    Args:
+        name: ``linear``, ``cnn`` or ``unet``.
+        profile: of the page that asks.
+        seed: of the page that asks.
+
+    Returns:
+        The network in evaluation mode, and what is known about it: ``threshold``, ``data`` (hash), and so on.
+
+    Raises:
+        ModelError: the file is damaged, or is of a network that this version builds otherwise.
+    """
+    path = trained_path(name, profile, seed)
+    if path.exists():
+        print(f"{name}: trained by 03_train_a_model (profile {profile}, seed {seed})")
+        return load_model(path)
+    print(f"{name}: the weights shipped with the package (03_train_a_model has not run with these parameters)")
+    return load_pretrained(name)
