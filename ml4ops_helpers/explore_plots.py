@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ml4ops_helpers.plots import CLASS_COLOURS, MARKERS, OKABE_ITO, SPLIT_COLOURS, panels
@@ -74,7 +75,7 @@ def spectra(pixels: pd.DataFrame, line: str = "class", panel: str | None = None)
     """
     bands = [band for band in BANDS if band in pixels]
     groups = {"": pixels} if panel is None else dict(list(pixels.groupby(panel, sort=False)))
-    fig, axes = panels(len(groups), 2, 6.4 if panel is None else 5, 3.8)
+    fig, axes = panels(len(groups), 2, *((6.4, 4) if panel is None else (4.4, 2.8)))
     names = pixels[line].drop_duplicates().tolist()
     for ax, (title, part) in zip(axes, groups.items(), strict=True):
         for marker, name in zip(MARKERS * 3, names, strict=False):
@@ -85,11 +86,19 @@ def spectra(pixels: pd.DataFrame, line: str = "class", panel: str | None = None)
             nm, colour = [WAVELENGTH[b] for b in own.columns], _colours(line, names)[name]
             ax.fill_between(nm, low, high, color=colour, alpha=0.18, lw=0)
             ax.plot(nm, middle, marker=marker, ms=4, color=colour, label=name)
-        ax.set(title=title, xlabel="wavelength (nm)", ylim=(0, None))
-    axes[0].set_ylabel("reflectance at the top of the atmosphere")
-    handles, labels = axes[0].get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 2 if panel else 3))
+        ax.set(title=title, xlabel="wavelength (nm)")
+    axes[0].set_ylabel("reflectance")
+    top = max(ax.get_ylim()[1] for ax in axes)
+    for ax in axes:
+        ax.set_ylim(0, top)
+    _legend(fig, axes)
     return fig
+
+
+def _legend(fig: Figure, axes: Sequence[Axes]) -> None:
+    """One legend below the figure for all its axes."""
+    handles = {n: h for ax in axes for h, n in zip(*ax.get_legend_handles_labels(), strict=True)}
+    fig.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(len(handles), 3))
 
 
 def histograms(
@@ -106,7 +115,7 @@ def histograms(
     """
     span = np.nanpercentile(pixels[value], (0.5, 99.5))
     groups = {"": pixels} if panel is None else dict(list(pixels.groupby(panel, sort=False)))
-    fig, axes = panels(len(groups), 2, 6.4 if panel is None else 5, 3.6)
+    fig, axes = panels(len(groups), 2, *((6.4, 4) if panel is None else (4.4, 2.6)))
     names = pixels[line].drop_duplicates().tolist()
     for ax, (title, part) in zip(axes, groups.items(), strict=True):
         for number, name in enumerate(names):
@@ -115,8 +124,7 @@ def histograms(
                 continue
             style = {"color": _colours(line, names)[name], "ls": ("-", "--", "-.", ":")[number % 4], "label": name}
             ax.hist(own, bins=60, range=tuple(span), density=True, histtype="step", lw=2, **style)
-        ax.set(title=title, xlabel=label or value)
+        ax.set(title=title, xlabel=label or value, xlim=span)
     axes[0].set_ylabel("density")
-    handles = {n: h for ax in axes for h, n in zip(*ax.get_legend_handles_labels(), strict=True)}
-    fig.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(len(handles), 3))
+    _legend(fig, axes)
     return fig

@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import LogFormatter
 from numpy.typing import NDArray
 
 from ml4ops_helpers.sentinel2 import CLASS_NAMES, Codes, Float
@@ -46,7 +47,7 @@ def set_style() -> None:
     )
 
 
-def panels(number: int, columns: int, width: float, height: float, share: bool = True) -> tuple[Figure, list[Axes]]:
+def panels(number: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
     """A figure of several axes; places left over in the last row stay empty.
 
     Args:
@@ -54,14 +55,11 @@ def panels(number: int, columns: int, width: float, height: float, share: bool =
         columns: axes in a row.
         width: of one axes, inches.
         height: of one axes, inches.
-        share: whether the axes have the same limits.
     """
     columns = min(columns, number)
     rows = -(-number // columns)
     size = (width * columns, height * rows)
-    fig, axes = plt.subplots(
-        rows, columns, figsize=size, squeeze=False, layout="constrained", sharex=share, sharey=share
-    )
+    fig, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     for spare in axes.flat[number:]:
         spare.remove()
     return fig, list(axes.flat[:number])
@@ -90,13 +88,14 @@ def gallery(pictures: Mapping[str, NDArray[Any]], columns: int = 3, pixel: float
         pixel: side of a pixel, metres; 0 for no scale bar.
         unit: what the colour bars say.
     """
-    fig, axes = panels(len(pictures), columns, 3, 3.25, share=False)
+    fig, axes = panels(len(pictures), columns, 3, 3.25)
     present: set[int] = set()
     for ax, (title, picture) in zip(axes, pictures.items(), strict=True):
         ax.set_title(title, fontsize=11)
         ax.set_xticks([])
         ax.set_yticks([])
         ax.grid(visible=False)
+        ax.spines[:].set_visible(False)
         if picture.ndim == 3:
             ax.imshow(picture)
         elif picture.dtype == np.uint8:
@@ -140,6 +139,9 @@ def lines(
         if marks and name in marks:
             ax.plot(*marks[str(name)], marker=MARKERS[number % len(MARKERS)], ms=9, color=colour, mec="black")
     ax.set(xlabel=str(table.index.name), ylabel=y, **axes)
+    if axes.get("yscale") == "log":
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
     if len(table.columns) > 1:
         ax.legend(title=table.columns.name)
     return fig
@@ -154,11 +156,14 @@ def heat_map(table: pd.DataFrame, label: str, centre: float | None = None, decim
         centre: value shown white between two colours, such as 0 for a correlation; None for a single ramp.
         decimals: digits written.
     """
-    fig, ax = plt.subplots(figsize=(1.9 + 0.62 * table.shape[1], 1.4 + 0.5 * len(table)), layout="constrained")
+    longest = max(len(str(name)) for name in table.columns)
+    size = (1.9 + max(0.62, 0.16 * longest) * table.shape[1], 1.4 + 0.5 * len(table))
+    fig, ax = plt.subplots(figsize=size, layout="constrained")
     options = {"cmap": "cividis"} if centre is None else {"cmap": "RdBu_r", "center": centre}
     sns.heatmap(
         table, ax=ax, annot=True, fmt=f".{decimals}f", annot_kws={"size": 9}, cbar_kws={"label": label}, **options
     )
     ax.set(xlabel=str(table.columns.name or ""), ylabel=str(table.index.name or ""))
+    ax.grid(visible=False)
     ax.tick_params(axis="y", rotation=0)
     return fig

@@ -2,9 +2,12 @@
 
 import json
 import random
+from pathlib import Path
 
 import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -146,3 +149,13 @@ def test_a_damaged_targets_file_is_named(targets_file, content, message):
     with pytest.raises(ValueError, match=message) as raised:
         lesson.read_targets()
     assert str(targets_file) in str(raised.value)
+
+
+def test_page_01_computes_the_published_targets():
+    page = nbformat.read(Path(__file__).parents[1] / "notebooks/01_scope_the_problem.ipynb", as_version=4)
+    names = {"np": np, "pd": pd}
+    for cell in page.cells:
+        if "targets" in cell.metadata.get("tags", []):
+            exec(cell.source, names)
+    assert names["targets"] == lesson.DEFAULT_TARGETS
+    assert names["best_threshold"] == 1 / (1 + 4)
