@@ -20,25 +20,45 @@ from ml4ops_helpers.metrics import Confusion, as_mask, iou
 from ml4ops_helpers.models import WATER_CHANNEL, IndexModel, Network
 from ml4ops_helpers.rasters import open_raster
 from ml4ops_helpers.scenes import Scene
-from ml4ops_helpers.sentinel2 import CLOUD, INVALID, QUANTIFICATION, WATER, Codes, Float, IndexName, merge_label
+from ml4ops_helpers.sentinel2 import CLOUD, INVALID, LAND, QUANTIFICATION, WATER, Codes, Float, IndexName, merge_label
 from ml4ops_helpers.sources import CHIP_40M_BANDS, data_dir, load_chip, load_chip_40m
 
 Scorer = Callable[[Scene], Float]
 """A function of a scene that gives a score of water in 0 to 1, float32 ``(height, width)``, NaN without data."""
 
 
-def water_scorer(model: Network | IndexModel) -> Scorer:
+def water_scorer(model: Network | IndexModel, *, given_seen: bool = True) -> Scorer:
     """What scores water in a scene: a network's probability, or an index on its way from 0 to 1.
 
     Args:
         model: a network or an index.
+        given_seen: score a network by the probability of water given that the ground is seen, right where cloudy pixels
+            are left out; otherwise by that of water, seen or not.
 
     Returns:
         A function of a scene; the scene may hold more bands than the model needs.
     """
     if isinstance(model, IndexModel):
         return lambda scene: model.score(scene.reflectance(), scene.bands)
+    if given_seen:
+        return lambda scene: water_given_seen(predict_scene(model, model_input(model, scene)))
     return lambda scene: predict_scene(model, model_input(model, scene))[WATER_CHANNEL]
+
+
+def water_given_seen(probabilities: Float) -> Float:
+    """Probability of water given that the ground is seen: water / (land + water).
+
+    Args:
+        probabilities: land, water, cloud, ``(3, height, width)``.
+
+    Returns:
+        float32 ``(height, width)``; NaN where there are no data.
+
+    >>> float(water_given_seen(np.array([[[0.3]], [[0.1]], [[0.6]]]))[0, 0])
+    0.25
+    """
+    land, water, _ = probabilities
+    return np.asarray(water / np.maximum(land + water, 1e-12), np.float32)
 
 
 def always_land(scene: Scene) -> Float:
@@ -180,17 +200,18 @@ def classify(probabilities: Float, threshold: float) -> Codes:
 
     Args:
         probabilities: land, water, cloud, ``(3, height, width)``.
-        threshold: water where its probability is at least this; elsewhere the likelier of land and cloud.
+        threshold: where cloud is not the likeliest by half, water where its probability given that the ground is
+            seen is at least this.
 
     Returns:
         uint8 ``(height, width)``: 0 invalid (NaN), 1 land, 2 water, 3 cloud.
 
-    >>> classify(np.array([[[0.5]], [[0.3]], [[0.2]]]), 0.25).tolist()
-    [[2]]
+    >>> classify(np.array([[[0.5, 0.2]], [[0.3, 0.1]], [[0.2, 0.7]]]), 0.25).tolist()
+    [[2, 3]]
     """
-    land, water, cloud = probabilities
-    codes = np.where(water >= threshold, WATER, np.where(cloud > land, CLOUD, 1))
-    return np.where(np.isnan(water), INVALID, codes).astype(np.uint8)
+    cloud = probabilities[2]
+    codes = np.where(cloud > 0.5, CLOUD, np.where(water_given_seen(probabilities) >= threshold, WATER, LAND))
+    return np.where(np.isnan(cloud), INVALID, codes).astype(np.uint8)
 
 
 def confuse(model: Network, table: pd.DataFrame, threshold: float) -> Confusion:

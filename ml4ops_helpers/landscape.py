@@ -207,6 +207,7 @@ def make_place(rng: np.random.Generator, region: Region, size: int) -> Place:
     elevation = 40 + hills * (0.12 + 0.88 * valley) + 0.35 * region.relief * valley + microrelief - 3.0 * river
     elevation = (elevation - elevation.min() + 2).astype(np.float32)
     hand, streams, area = drainage(elevation, river)
+    hand = ndimage.gaussian_filter(hand, 1.5)  # a flood fills no furrow one pixel wide
 
     hollow = rank(fractal(rng, size, 1.7) + 0.15 * hills / max(region.relief, 0.5))
     lake = hollow < region.lakes

@@ -58,7 +58,7 @@ class Look:
         scatter: specific backscattering of the sediment at 555 nm, m²/g.
         chlorophyll: mg/m³.
         cdom: absorption of dissolved matter at 443 nm, 1/m.
-        emergent: how much of the flooded plants stand out of the water, 0 to 1.
+        emergent: how much of plants and ploughed soil stands out of shallow water, 0 to 1.
         wetness: how wet the ground is, 0 to 1.
         glint: reflectance of the water surface itself.
         nearest: whether 20 and 60 m bands are resampled by nearest neighbour (else bilinear).
@@ -228,18 +228,21 @@ def lay_water(
         look.mineral,
         look.scatter,
     )
-    # Plants and stubble taller than the water stand out of it; their share falls with depth.
-    tall = look.emergent * np.exp(-depth / rng.uniform(0.3, 1.2)) * np.exp(_by_parcel(rng, place, 0.5))
-    tall = np.clip(tall * np.isin(place.cover, [COVERS.index(c) for c in _TALL]), 0, 0.9) * ~permanent
+    # Plants, stubble and the ridges of ploughed soil stand out of shallow water; their share falls with depth.
+    planted = np.isin(place.cover, [COVERS.index(c) for c in _PLANTED])
+    height = np.where(planted, rng.uniform(0.3, 1.2), rng.uniform(0.05, 0.3))
+    tall = look.emergent * np.exp(-depth / height) * np.exp(_by_parcel(rng, place, 0.5))
+    tall = np.clip(tall, 0, 0.9) * ~permanent
+    standing = np.where(planted[wet], ground[:, wet], bottom)
     share = ndimage.gaussian_filter(wet.astype(np.float32), 0.55)
     surface = ground.copy()
-    surface[:, wet] = (water + look.glint) * (1 - tall[wet]) + ground[:, wet] * tall[wet]
+    surface[:, wet] = (water + look.glint) * (1 - tall[wet]) + standing * tall[wet]
     return surface, np.asarray(share * (tall < HIDDEN), np.float32)
 
 
-HIDDEN = 0.6
+HIDDEN = 0.5
 """Share of standing plants from which nobody who maps a flood from an image would see the water under them."""
-_TALL = ("crop", "meadow", "stubble", "broadleaf", "conifer", "shrub", "wetland", "town")
+_PLANTED = ("crop", "meadow", "stubble", "broadleaf", "conifer", "shrub", "wetland", "town")
 
 
 def sense(rng: np.random.Generator, surface: Spectrum, air: Atmosphere, sky: Sky, look: Look) -> Spectrum:

@@ -44,7 +44,7 @@ TRUTH_BANDS = ("label_under_cloud", "cloud_optical_thickness", "elevation_m", "h
 PROFILES: dict[str, tuple[dict[str, tuple[int, int]], int]] = {
     # (events, places of each event) in each split, pixels a side
     "smoke": ({"train": (4, 1), "val": (2, 1), "test": (2, 1)}, 256),
-    "lecture": ({"train": (56, 1), "val": (8, 1), "test": (8, 2)}, 512),
+    "lecture": ({"train": (56, 1), "val": (6, 2), "test": (8, 2)}, 512),
     "full": ({"train": (160, 1), "val": (12, 2), "test": (20, 2)}, 512),
 }
 
@@ -115,8 +115,10 @@ def draw_event(split: str, number: int, places: int, seed: int) -> Event:
     True
     """
     rng = _generator("event", split, number, seed)
-    first = {"train": 0, "val": 20, "test": 40}[split]
-    lon, lat = PLAINS[(first + number) % len(PLAINS)]
+    # No plain serves two splits; where there are more events than plains, the next ones lie east of the first.
+    plains = {"train": PLAINS[30:], "val": PLAINS[20:30], "test": PLAINS[:20]}[split]
+    lon, lat = plains[number % len(plains)]
+    lon = round(lon + 0.7 * (number // len(plains)), 2)
     weights = rng.dirichlet(np.full(len(COVERS), 0.6))
     weights[COVERS.index("plastic")] *= 0.2
     weights[COVERS.index("burnt")] *= 0.3
@@ -133,7 +135,7 @@ def draw_event(split: str, number: int, places: int, seed: int) -> Event:
     tint = {name: _tint(rng) for name in ENDMEMBERS}
     river = np.exp(rng.uniform(np.log(2), np.log(300)))
     look = Look(
-        greenness=float(rng.uniform(0.15, 1.15)),
+        greenness=float(rng.uniform(0.4, 1.2)),
         soils=tuple(rng.dirichlet(np.full(len(SOILS), 0.7))),
         tint=tint,
         sediment=(float(np.exp(rng.uniform(np.log(5), np.log(1500)))), float(river)),
@@ -142,12 +144,12 @@ def draw_event(split: str, number: int, places: int, seed: int) -> Event:
         chlorophyll=float(np.exp(rng.uniform(np.log(0.5), np.log(60)))),
         cdom=float(np.exp(rng.uniform(np.log(0.1), np.log(6)))),
         emergent=float(rng.uniform(0, 0.8)),
-        wetness=float(rng.uniform(0.3, 1.3)),
+        wetness=float(rng.uniform(0.5, 1.6)),  # it has rained
         glint=float(rng.choice([rng.uniform(0, 0.008), rng.uniform(0.01, 0.03)], p=(0.8, 0.2))),
         nearest=bool(rng.uniform() < 0.5),
         noise=float(rng.uniform(0.0005, 0.002)),
     )
-    flooded = {"train": (0.002, 0.10), "val": (0.01, 0.25), "test": (0.08, 0.45)}[split]
+    flooded = {"train": (0.002, 0.10), "val": (0.03, 0.25), "test": (0.08, 0.45)}[split]
     cloudy = rng.uniform(size=places) < 0.6
     return Event(
         name=f"SIM{split.upper()}{number:02d}",

@@ -43,24 +43,24 @@ class Config:
         seed: of the windows and their augmentation.
     """
 
-    epochs: int = 12
-    rounds: int = 2
-    patience: int = 4
+    epochs: int = 20
+    rounds: int = 1
+    patience: int = 5
     batch: int = 8
     window: int = 256
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     tempering: float = 0.5
-    brightness: float = 0.15
-    shift: float = 0.010
-    coarse: float = 0.3
+    brightness: float = 0.2
+    shift: float = 0.012
+    coarse: float = 0.35
     horizon: int = 60
     precision: str = "auto"
     seed: int = 0
 
 
 CONFIGS: dict[str, Config] = {
-    "smoke": Config(epochs=2, rounds=2, batch=4, window=128),
+    "smoke": Config(epochs=2, rounds=2, patience=2, batch=4, window=128),
     "lecture": Config(),
     "full": Config(epochs=60, rounds=1, patience=10, batch=16),
 }
@@ -156,7 +156,7 @@ def augment(image: Tensor, target: Tensor, config: Config, rng: np.random.Genera
         image, target = image.flip(3), target.flip(2)
     n, bands = image.shape[:2]
     common, own = rng.normal(0, 1, (n, 1, 1, 1)), rng.normal(0, 1, (n, bands, 1, 1))
-    gain = np.exp(config.brightness * (common + own / 3))
+    gain = np.exp(config.brightness * (common + own / 2))
     shift = config.shift * (rng.normal(0, 1, (n, 1, 1, 1)) + rng.normal(0, 1, (n, bands, 1, 1)) / 2)
     image = image * torch.from_numpy(gain).float() + torch.from_numpy(shift).float()
     if rng.uniform() < config.coarse:
