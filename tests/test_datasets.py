@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import tiny_image, tiny_label, write_tiny_event
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny import tiny_image, tiny_label, write_tiny_event
 
 from ml4ops_helpers import datasets, simulate, sources
 from ml4ops_helpers.catalogues import COLUMNS
@@ -216,7 +216,7 @@ WRITER = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from conftest import write_tiny_event
+from tiny import write_tiny_event
 from ml4ops_helpers import datasets, simulate
 
 def slow(root, *, profile, seed, workers):

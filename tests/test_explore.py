@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import GRID, tiny_image
+from tiny import GRID, tiny_image
 
 from ml4ops_helpers import compare, explore
 from ml4ops_helpers.catalogues import catalogue

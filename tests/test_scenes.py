@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from conftest import GRID, tiny_image, tiny_label
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 from rasterio.windows import Window
+from tiny import GRID, tiny_image, tiny_label
 
 from ml4ops_helpers.rasters import open_raster, replacing, tile_windows
 from ml4ops_helpers.scenes import (

@@ -55,7 +55,7 @@ class TestLoss:
         logits = torch.randn(1, 3, 1, 4, generator=torch.Generator().manual_seed(0))
         other = logits.clone()
         other[..., 2:] += 100
-        losses = [segmentation_loss(x, target, torch.ones(3)) for x in (logits, other, logits[..., :2])]
+        losses = [segmentation_loss(x, target, torch.ones(3)) for x in (logits, other)]
         expected = segmentation_loss(logits[..., :2], target[..., :2], torch.ones(3))
         assert float(losses[0]) == pytest.approx(float(expected))
         assert float(losses[1]) == pytest.approx(float(expected))
