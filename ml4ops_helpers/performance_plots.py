@@ -180,9 +180,9 @@ def interval_bars(table: pd.DataFrame, x: str) -> Figure:
         x: label of the x axis.
     """
     fig, ax = plt.subplots(figsize=(6.4, 1.2 + 0.4 * len(table)), layout="constrained")
-    arms = [table["estimate"] - table["low"], table["high"] - table["estimate"]]
-    places = range(len(table))
-    ax.errorbar(table["estimate"], places, xerr=arms, fmt="o", color=OKABE_ITO[0], capsize=4, ms=7)
+    middle, low, high = table[["estimate", "low", "high"]].to_numpy(float).T
+    places = np.arange(len(table))
+    ax.errorbar(middle, places, xerr=[middle - low, high - middle], fmt="o", color=OKABE_ITO[0], capsize=4, ms=7)
     ax.set_yticks(places, [str(i) for i in table.index])
     ax.set(xlabel=x)
     ax.invert_yaxis()
