@@ -119,7 +119,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument(
         "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set a parameter"
     )
-    parser.add_argument("--profile", help="the same as -p profile PROFILE: smoke, lecture or full")
+    parser.add_argument("--profile", choices=PROFILES, help="the same as -p profile PROFILE")
     parser.add_argument("--jobs", type=_positive, help="most pages at a time; default: one a core, at most four")
     parser.add_argument("--force", action="store_true", help="run unchanged pages, too")
     parser.add_argument("--cell-timeout", type=_positive, default=1800, metavar="SECONDS", help="default: 1800")

@@ -13,6 +13,8 @@ MULTIPLE = 32
 """A U-Net halves its input five times: sides must be multiples of 32."""
 MARGIN = 64
 """Pixels reflected around a scene, so that its edge is seen with neighbours."""
+BRIGHTEST = 20.0
+"""No reflectance is above this, not even that of the sun mirrored by a roof; digital numbers are."""
 
 
 def predict_scene(model: Network, reflectance: ArrayLike) -> Float:
@@ -28,7 +30,7 @@ def predict_scene(model: Network, reflectance: ArrayLike) -> Float:
         float32 ``(3, height, width)``: land, water, cloud; sums to 1, NaN where there are no data.
 
     Raises:
-        ValueError: the image has not the model's bands.
+        ValueError: the image has not the model's bands, or holds digital numbers.
 
     >>> from ml4ops_helpers.models import build_model
     >>> predict_scene(build_model("linear", "bgri"), np.full((4, 30, 50), 0.1)).shape
@@ -39,6 +41,9 @@ def predict_scene(model: Network, reflectance: ArrayLike) -> Float:
         raise ValueError(
             f"the model takes {len(model.bands)} bands ({', '.join(model.bands)}), got shape {image.shape}"
         )
+    brightest = float(np.fmax.reduce(image, axis=None, initial=0))  # NaN has no say
+    if brightest > BRIGHTEST:
+        raise ValueError(f"values up to {brightest:.0f} are digital numbers, not reflectance; pass scene.reflectance()")
     height, width = image.shape[1:]
     missing = np.isnan(image).all(axis=0)
     filled = np.nan_to_num(image)

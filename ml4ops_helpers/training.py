@@ -215,7 +215,11 @@ def train(
     """
     splits = {name: table[table["split"] == name] for name in ("train", "val")}
     if any(part.empty for part in splits.values()):
-        raise ValueError(f"the catalogue has splits {sorted(set(table['split']))}; training needs train and val")
+        found = sorted(set(table["split"]))
+        raise ValueError(
+            f"the catalogue has splits {found}; training needs train and val: put scenes and labels into folders train "
+            "and val (each with S2 and gt), or deal them out with split_by_event"
+        )
     windows = Windows(splits["train"], model.bands, config.window, "random", config.seed)
     weights = class_weights(Windows(splits["train"], model.bands, config.window), config.tempering)
     precision = native_precision() if config.precision == "auto" else config.precision

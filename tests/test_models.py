@@ -67,6 +67,11 @@ def test_wrong_bands_are_named() -> None:
         predict_scene(build_model("linear"), image(4))
 
 
+def test_digital_numbers_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"digital numbers, not reflectance; pass scene\.reflectance"):
+        predict_scene(build_model("linear"), image() * 1e4)
+
+
 def test_same_seed_same_weights_and_the_global_generator_is_left_alone() -> None:
     torch.manual_seed(1)
     expected = torch.rand(3)
