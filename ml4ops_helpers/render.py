@@ -110,13 +110,18 @@ def draw_sky(rng: np.random.Generator, size: int, thick: float, thin: float, sun
     Returns:
         The sky.
     """
-    lumps = rank(fractal(rng, size, rng.uniform(1.3, 1.8), coarsest=rng.uniform(1, 4)))
-    cumulus = rng.uniform(15, 60) * np.clip((lumps - (1 - thick)) / max(thick, 1e-6), 0, 1) ** 1.2 * (thick > 0)
+    # Cumulus is drawn on twice the place, so that shadows come from real clouds beyond its edges, too.
+    lumps = rank(fractal(rng, 2 * size, rng.uniform(1.3, 1.8), coarsest=rng.uniform(2, 8)))
+    middle = slice(size // 2, size // 2 + size)
+    base = float(np.quantile(lumps[middle, middle], 1 - thick))
+    lumps = rng.uniform(15, 60) * np.clip((lumps - base) / max(1 - base, 1e-6), 0, 1) ** 1.2 * (thick > 0)
     veil = rank(fractal(rng, size, 1.7))
     cirrus = rng.uniform(0.3, 4) * np.clip((veil - (1 - thin)) / max(thin, 1e-6), 0, 1) * (thin > 0)
     height, azimuth = rng.uniform(600, 3500), rng.uniform(0, 2 * np.pi)
-    shift = height * np.tan(np.radians(sun_zenith)) / PIXEL * np.array((np.sin(azimuth), np.cos(azimuth)))
-    shadow = ndimage.shift(cumulus, shift, order=1, mode="mirror") + 0.7 * cirrus
+    reach = min(height * np.tan(np.radians(sun_zenith)) / PIXEL, size / 2)
+    down, right = (size // 2 - round(reach * f(azimuth)) for f in (np.sin, np.cos))
+    cumulus, caster = lumps[middle, middle], lumps[down : down + size, right : right + size]
+    shadow = caster + 0.7 * cirrus
     thickness = ndimage.gaussian_filter(cumulus, 1.0) + cirrus
     return Sky(
         thickness=thickness.astype(np.float32),
