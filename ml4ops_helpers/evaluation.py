@@ -16,7 +16,7 @@ from rasterio.crs import CRS
 from ml4ops_helpers.catalogues import load_scene
 from ml4ops_helpers.curves import ScoreHistogram, otsu
 from ml4ops_helpers.inference import predict_scene
-from ml4ops_helpers.metrics import Confusion, as_mask, iou
+from ml4ops_helpers.metrics import Confusion, iou
 from ml4ops_helpers.models import WATER_CHANNEL, IndexModel, Network
 from ml4ops_helpers.rasters import open_raster
 from ml4ops_helpers.scenes import Scene
@@ -200,8 +200,8 @@ def classify(probabilities: Float, threshold: float) -> Codes:
 
     Args:
         probabilities: land, water, cloud, ``(3, height, width)``.
-        threshold: where cloud is not the likeliest by half, water where its probability given that the ground is
-            seen is at least this.
+        threshold: where cloud has at most a half, water is where its probability given that the ground is seen is at
+            least this.
 
     Returns:
         uint8 ``(height, width)``: 0 invalid (NaN), 1 land, 2 water, 3 cloud.
@@ -219,8 +219,8 @@ def confuse(model: Network, table: pd.DataFrame, threshold: float) -> Confusion:
     total = Confusion()
     for _, scene, truth in labelled_scenes(table):
         codes = classify(predict_scene(model, model_input(model, scene)), threshold)
-        truth = np.where(as_mask("valid", scene.valid & (codes != INVALID)), truth, INVALID)
-        total.update(truth, np.where(truth == INVALID, 1, codes))
+        truth = np.where(scene.valid & (codes != INVALID), truth, INVALID)
+        total.update(truth, np.where(truth == INVALID, LAND, codes))
     return total
 
 

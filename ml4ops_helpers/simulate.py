@@ -217,9 +217,10 @@ def simulate_scene(event: Event, place_number: int, size: int, seed: int) -> Sim
     """
     rng = _generator("place", event.name, place_number, seed)
     place = make_place(rng, event.region, size)
-    depth = flood_depth(place, stage_for(place, event.flooded[place_number]))
+    stage = stage_for(place, event.flooded[place_number])
+    depth = flood_depth(place, stage)
     # Ground that the flood just left, or is about to reach, is saturated.
-    near = np.exp(-np.maximum(place.hand + place.bank - stage_for(place, event.flooded[place_number]), 0) / 0.4)
+    near = np.exp(-np.maximum(place.hand + place.bank - stage, 0) / 0.4)
     damp = rng.uniform(0, 0.9) * near
 
     image, share, thickness = _take(
