@@ -52,8 +52,8 @@ def predict_scene(model: Network, reflectance: ArrayLike) -> Float:
     was_training = model.training
     model.eval()
     with torch.inference_mode():
-        batch = torch.from_numpy(padded)[None].to(memory_format=torch.channels_last)
-        probabilities = model(batch).softmax(dim=1)[0].numpy()
+        batch = torch.from_numpy(padded)[None].to(next(model.parameters()).device, memory_format=torch.channels_last)
+        probabilities = model(batch).softmax(dim=1)[0].cpu().numpy()
     model.train(was_training)
     seen = np.array(probabilities[:, MARGIN : MARGIN + height, MARGIN : MARGIN + width], np.float32)
     seen[:, missing] = np.nan

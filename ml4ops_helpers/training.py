@@ -40,6 +40,7 @@ class Config:
         coarse: share of the batches that are seen at half or a quarter of the resolution.
         horizon: steps over which the weights are averaged; the average is what is validated and kept.
         precision: ``float32``, ``bfloat16`` or ``auto`` (see ``native_precision``).
+        device: ``cpu``, ``cuda`` or ``auto``: the GPU where there is one.
         seed: of the windows and their augmentation.
     """
 
@@ -56,6 +57,7 @@ class Config:
     coarse: float = 0.35
     horizon: int = 60
     precision: str = "auto"
+    device: str = "auto"
     seed: int = 0
 
 
@@ -158,7 +160,7 @@ def augment(image: Tensor, target: Tensor, config: Config, rng: np.random.Genera
     common, own = rng.normal(0, 1, (n, 1, 1, 1)), rng.normal(0, 1, (n, bands, 1, 1))
     gain = np.exp(config.brightness * (common + own / 2))
     shift = config.shift * (rng.normal(0, 1, (n, 1, 1, 1)) + rng.normal(0, 1, (n, bands, 1, 1)) / 2)
-    image = image * torch.from_numpy(gain).float() + torch.from_numpy(shift).float()
+    image = image * torch.from_numpy(gain).to(image) + torch.from_numpy(shift).to(image)
     if rng.uniform() < config.coarse:
         factor = int(rng.choice([2, 4]))
         share = F.avg_pool2d(F.one_hot(target, CLOUD + 1).movedim(-1, 1).float(), factor)
@@ -166,22 +168,24 @@ def augment(image: Tensor, target: Tensor, config: Config, rng: np.random.Genera
     return image.contiguous(memory_format=torch.channels_last), target.contiguous()
 
 
-def native_precision() -> str:
-    """Precision that this processor computes fastest in, by what torch says of its units.
+def native_precision(device: str = "cpu") -> str:
+    """Precision that a device computes fastest in, by what torch says of its units.
 
-    bfloat16 gains where the processor multiplies in it, and costs time where it does not.
-    Read from the processor rather than timed, so that the same seed gives the same numbers on one machine.
+    bfloat16 gains where the processor or GPU multiplies in it, and costs time where it does not.
+    Read from the device rather than timed, so that the same seed gives the same numbers on one machine.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
 
     Returns:
         ``bfloat16`` or ``float32``.
     """
-    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # newer releases of torch have it
-    native = capabilities.get("amx_bf16") or capabilities.get("avx512_bf16")
+    if device == "cuda":
+        native = torch.cuda.get_device_capability() >= (8, 0)  # older ones only emulate it
+    else:
+        capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # newer releases of torch have it
+        native = bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
     return "bfloat16" if native else "float32"
-
-
-def _autocast(precision: str) -> torch.autocast:
-    return torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def validate(model: Network, table: pd.DataFrame) -> tuple[float, float]:
@@ -200,7 +204,7 @@ def train(
     """Train a network on the ``train`` split, and keep the weights that do best on the events of the ``val`` split.
 
     Args:
-        model: from ``build_model``; at the end it holds the best weights and is in evaluation mode.
+        model: from ``build_model``; at the end it holds the best weights, in evaluation mode and on the CPU.
         table: catalogue with both splits.
         config: every choice.
         checkpoint: file that holds the state after each epoch. Where it exists, the run goes on from there and ends as
@@ -222,14 +226,17 @@ def train(
         )
     windows = Windows(splits["train"], model.bands, config.window, "random", config.seed)
     weights = class_weights(Windows(splits["train"], model.bands, config.window), config.tempering)
-    precision = native_precision() if config.precision == "auto" else config.precision
-    model.to(memory_format=torch.channels_last)
+    device = config.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    precision = native_precision(device) if config.precision == "auto" else config.precision
+    model.to(device).to(memory_format=torch.channels_last)
     run = _Run(model, config, steps=config.epochs * config.rounds * -(-len(windows) // config.batch))
     run.resume(checkpoint)
     for epoch in range(len(run.history.epochs), config.epochs):
         if epoch - run.history.best > config.patience:
             break
-        loss = run.epoch(epoch, windows, weights, precision)
+        loss = run.epoch(epoch, windows, weights.to(device), precision)
         threshold, val_iou = validate(run.averaged, splits["val"])
         row = {"loss": loss, "val_iou": val_iou, "threshold": threshold, "learning_rate": run.learning_rate}
         run.keep(row)
@@ -238,7 +245,7 @@ def train(
         if after_epoch:
             after_epoch(epoch + 1, row)
     model.load_state_dict(run.best_weights)
-    model.eval()
+    model.eval().cpu()
     if checkpoint:
         checkpoint.unlink(missing_ok=True)
     return run.history
@@ -285,12 +292,13 @@ class _Run:
                 image, target = windows[int(index)]
                 images.append(image)
                 targets.append(target)
-            image, target = augment(torch.stack(images), torch.stack(targets), self.config, rng)
+            device = weights.device
+            image, target = augment(torch.stack(images).to(device), torch.stack(targets).to(device), self.config, rng)
             losses.append(self._step(image, target, weights, precision))
         return float(np.mean(losses))
 
     def _step(self, image: Tensor, target: Tensor, weights: Tensor, precision: str) -> float:
-        with _autocast(precision):
+        with torch.autocast(image.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
             logits = self.model(image)
         loss = segmentation_loss(logits.float(), target, weights)
         self.optimizer.zero_grad()
@@ -328,7 +336,7 @@ class _Run:
         """Go back to the state of a checkpoint, if there is one."""
         if path is None or not path.exists():
             return
-        state: dict[str, Any] = torch.load(path, weights_only=True)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         if state["run"] != {"config": asdict(self.config), "model": self.model.config}:
             raise ValueError(f"{path}: the checkpoint of another run; delete it to start afresh, or give its settings")
         self.history = History(state["epochs"], state["best"])
