@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -57,7 +58,9 @@ def catalogue(root: Path | str) -> pd.DataFrame:
     rows = []
     for split, folder in places.items():
         images = folder / "S2" if (folder / "S2").is_dir() else folder
-        for image in sorted([*images.glob("*.tif"), *images.glob("*.tiff")]):
+        found = sorted(p for p in images.glob("*") if p.suffix.lower() in (".tif", ".tiff"))
+        _warn_of_lone_labels(folder / FOLDERS["label"], images, {image.stem for image in found})
+        for image in found:
             named = {key: folder / kind / f"{image.stem}{'.json' if key == 'meta' else image.suffix}"
                      for key, kind in FOLDERS.items()}  # fmt: skip
             files = {key: path for key, path in named.items() if path.is_file()} | {"image": image}
@@ -65,6 +68,13 @@ def catalogue(root: Path | str) -> pd.DataFrame:
     if not rows:
         raise SceneError(f"{root}: no scene; expected <split>/S2/<EVENT>_<AOI>.tif, S2/*.tif or *.tif")
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _warn_of_lone_labels(labels: Path, images: Path, names: set[str]) -> None:
+    lone = sorted(p for p in labels.glob("*.[tT][iI][fF]*") if p.stem not in names)
+    if lone:
+        others = f" (and {len(lone) - 1} more)" if len(lone) > 1 else ""
+        warnings.warn(f"{lone[0]}{others}: no image of this name in {images}; give both the same name", stacklevel=3)
 
 
 def load_scene(row: pd.Series, bands: str | Sequence[str] | None = None) -> tuple[Scene, Codes | None]:

@@ -5,6 +5,7 @@ Every source ends in one form, a catalogue with one row a scene. Explained in ``
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib
 import os
@@ -106,13 +107,11 @@ SIMULATOR = ("sentinel2", "rasters", "scenes", "spectra", "landscape", "render",
 
 def _embedded(profile: str, seed: int, root: Path | None) -> Path:
     """Folder of the embedded data set; made once, whoever else asks at the same time."""
-    code = b"".join(Path(__file__).with_name(f"{module}.py").read_bytes() for module in SIMULATOR)
-    name = f"{profile}-{seed}-{hashlib.sha256(code).hexdigest()[:12]}"
+    code = "".join(_statements(Path(__file__).with_name(f"{module}.py")) for module in SIMULATOR)
+    name = f"{profile}-{seed}-{hashlib.sha256(code.encode()).hexdigest()[:12]}"
     shared, folder = data_dir() / "embedded" / name, (root or cache_dir() / "embedded") / name
     if root is None and shared.is_dir():
         return shared
-    if os.environ.get("ML4OPS_MAKING") == name:  # a worker of the simulator that runs the caller's script again
-        raise RuntimeError("the embedded data set is being made: put the script's code under if __name__ == '__main__'")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{name}.lock")):
         if not folder.is_dir():
@@ -120,17 +119,24 @@ def _embedded(profile: str, seed: int, root: Path | None) -> Path:
     return folder
 
 
+def _statements(module: Path) -> str:
+    """What a module does, without its comments and docstrings: those change no byte of the data."""
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return ast.dump(tree)
+
+
 def _make(folder: Path, name: str, profile: str, seed: int) -> None:
     """Simulate into a temporary folder; rename it when it is whole, remove it when not."""
     temporary = folder.with_name(f".{name}.part")
     shutil.rmtree(temporary, ignore_errors=True)  # of a run that was killed
-    os.environ["ML4OPS_MAKING"] = name
     try:
         simulate = importlib.import_module("ml4ops_helpers.simulate")
         simulate.write_embedded(temporary, profile=profile, seed=seed, workers=os.cpu_count() or 1)
         temporary.rename(folder)
     finally:
-        del os.environ["ML4OPS_MAKING"]
         shutil.rmtree(temporary, ignore_errors=True)
 
 

@@ -199,10 +199,16 @@ def load_pretrained(name: str = "unet") -> tuple[Network, dict[str, Any]]:
     Returns:
         The network in evaluation mode, and what is known about it (``threshold``, ``data``, ``seed``, …).
 
+    Raises:
+        ModelError: no weights of that name ship.
+
     >>> model, about = load_pretrained("unet")
     >>> model.bands, 0 < about["threshold"] < 1
     (('B2', 'B3', 'B4', 'B8', 'B11'), True)
     """
+    shipped = sorted(path.stem for path in PRETRAINED.glob("*.safetensors"))
+    if name not in shipped:
+        raise ModelError(f"no weights named {name!r} ship; choose {', '.join(shipped)}")
     return load_model(PRETRAINED / f"{name}.safetensors")
 
 

@@ -58,6 +58,21 @@ class TestCatalogue:
         scene, label = datasets.load_scene(table.iloc[0], "rgb")
         assert (scene.bands, label) == (("B4", "B3", "B2"), None)
 
+    def test_suffix_in_capitals(self, tiny_dataset, tmp_path):
+        for path in sorted((tiny_dataset / "val").rglob("*.tif")):
+            target = tmp_path / path.parent.name / f"{path.stem}.TIF"
+            target.parent.mkdir(exist_ok=True)
+            shutil.copy(path, target)
+        table = datasets.get_dataset(tmp_path)
+        assert Path(table["label"].iloc[0]).name == f"{Path(table['image'].iloc[0]).stem}.TIF"
+
+    def test_labels_of_no_image_are_told(self, tiny_dataset, tmp_path):
+        shutil.copytree(tiny_dataset / "val", tmp_path / "own")
+        label = next((tmp_path / "own" / "gt").iterdir())
+        label.rename(label.with_name("other.tif"))
+        with pytest.warns(UserWarning, match=r"gt.other\.tif: no image of this name in .*S2"):
+            datasets.get_dataset(tmp_path / "own")
+
     def test_folder_without_scenes_is_refused(self, tmp_path):
         with pytest.raises(SceneError, match=r"no scene; expected <split>/S2"):
             datasets.get_dataset(tmp_path)
@@ -268,6 +283,14 @@ class TestEmbedded:
         datasets.get_dataset()
         assert len(calls) == 2
 
+    def test_comments_and_docstrings_of_the_simulator_change_nothing(self, tmp_path):
+        texts = ['"""Old."""\n\n\ndef f():\n    """Old."""\n    return 1  # old\n', "def f():\n    return 1\n",
+                 "def f():\n    return 2\n"]  # fmt: skip
+        for number, text in enumerate(texts):
+            (tmp_path / f"{number}.py").write_text(text)
+        old, bare, other = (datasets._statements(tmp_path / f"{number}.py") for number in range(3))
+        assert old == bare != other
+
     def test_every_module_of_the_simulator_counts(self):
         package, found, todo = Path(datasets.__file__).parent, set(), ["simulate"]
         while todo:
@@ -310,11 +333,6 @@ class TestEmbedded:
         runs = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
         assert [run.communicate()[0].strip() for run in runs] == [b"1", b"1"]
         assert log.read_text() == "made\n"
-
-    def test_script_without_main_guard_is_told(self, monkeypatch):
-        monkeypatch.setattr(simulate, "write_embedded", lambda root, **_: datasets.get_dataset())
-        with pytest.raises(RuntimeError, match="under if __name__"):
-            datasets.get_dataset()
 
 
 class Server:

@@ -145,3 +145,8 @@ def test_index_score_keeps_the_order(index) -> None:
     assert score.max() <= 1
     assert np.array_equal(value > 0, score > model.to_score(0.0))
     assert model.to_index(float(model.to_score(0.3))) == pytest.approx(0.3, abs=1e-6)
+
+
+def test_unknown_pretrained_weights_are_named():
+    with pytest.raises(ModelError, match=r"no weights named 'vit' ship; choose cnn, linear, unet"):
+        load_pretrained("vit")
