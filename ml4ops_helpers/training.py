@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from ml4ops_helpers.datasets import Windows
 from ml4ops_helpers.evaluation import best_event_threshold, score_events, water_scorer
-from ml4ops_helpers.models import CLASSES, Network
+from ml4ops_helpers.models import CLASSES, WATER_CHANNEL, Network
 from ml4ops_helpers.rasters import replacing
 from ml4ops_helpers.sentinel2 import CLOUD, INVALID
 
@@ -215,7 +215,7 @@ def train(
         The history.
 
     Raises:
-        ValueError: a split is missing, or the checkpoint belongs to another run.
+        ValueError: a split or water is missing, or the checkpoint belongs to another run.
     """
     splits = {name: table[table["split"] == name] for name in ("train", "val")}
     if any(part.empty for part in splits.values()):
@@ -226,6 +226,11 @@ def train(
         )
     windows = Windows(splits["train"], model.bands, config.window, "random", config.seed)
     weights = class_weights(Windows(splits["train"], model.bands, config.window), config.tempering)
+    if not weights[WATER_CHANNEL]:
+        raise ValueError(
+            "no training label holds water (code 2): labels are 0 invalid, 1 land, 2 water, 3 cloud; add 1 to a mask "
+            "of 0 and 1"
+        )
     device = config.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
 import torch
 from torch import Tensor
 
 from ml4ops_helpers import training
 from ml4ops_helpers.datasets import Windows, catalogue
 from ml4ops_helpers.models import build_model, save_model
+from ml4ops_helpers.scenes import write_raster
+from ml4ops_helpers.sentinel2 import WATER
 from ml4ops_helpers.simulate import draw_event, write_scene
 from ml4ops_helpers.training import CONFIGS, Config, augment, class_weights, segmentation_loss, train
 
@@ -179,6 +183,17 @@ class TestTrain:
     def test_missing_split_is_named(self, table: pd.DataFrame) -> None:
         with pytest.raises(ValueError, match="training needs train and val"):
             train(build_model("linear"), table[table["split"] == "train"], TINY)
+
+    def test_mask_of_zero_and_one_is_told(self, table: pd.DataFrame, tmp_path) -> None:
+        """A mask of land 0 and water 1 would be read as invalid and land: a network that never saw water."""
+        masks = []
+        for path in table["label"]:
+            with rasterio.open(path) as label:
+                masks.append(str(tmp_path / Path(path).name))
+                mask = (label.read(2) == WATER).astype(np.uint8)
+                write_raster(Path(masks[-1]), mask, crs=label.crs, transform=label.transform)
+        with pytest.raises(ValueError, match=r"no training label holds water.*add 1 to a mask of 0 and 1"):
+            train(build_model("linear"), table.assign(label=masks), TINY)
 
     def test_validation_is_of_the_validation_events(self, table: pd.DataFrame) -> None:
         """The mistake of a tutorial: the last training batch's loss called validation loss."""
