@@ -1,7 +1,7 @@
 """Models that turn reflectance into land, water and cloud, from an index to a U-Net.
 
-A network takes float32 reflectance ``(n, bands, height, width)`` and gives logits ``(n, 3, height, width)`` of
-``CLASSES``. Explained in ``03_train_a_model``.
+A network takes float32 reflectance ``(n, bands, height, width)`` and gives logits ``(n, outputs, height, width)``, one
+output for each name in ``HEADS``. Explained in ``03_train_a_model``; two heads in ``07_see_through_clouds``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import segmentation_models_pytorch as smp
@@ -25,6 +25,9 @@ from ml4ops_helpers.sentinel2 import Float, IndexName, select_bands, water_index
 
 CLASSES: tuple[str, ...] = ("land", "water", "cloud")
 WATER_CHANNEL = CLASSES.index("water")
+Heads = Literal["classes", "cloud_water"]
+HEADS: dict[str, tuple[str, ...]] = {"classes": CLASSES, "cloud_water": ("cloud", "water")}
+"""Outputs of a network: three classes that exclude each other, or two questions with an answer each."""
 PRETRAINED = Path(__file__).with_name("weights")
 """Folder of the weights that ship with the package; made by ``make weights``."""
 
@@ -65,24 +68,48 @@ class Network(nn.Module):
     Attributes:
         config: what ``build_model`` was called with; saved beside the weights.
         bands: bands of the input, in order.
+        heads: ``classes`` or ``cloud_water``.
     """
 
     def __init__(self, features: Features, body: nn.Module, config: dict[str, Any]) -> None:
         super().__init__()
         self.features, self.body, self.config = features, body, config
         self.bands: tuple[str, ...] = select_bands(config["bands"])
+        self.heads: Heads = config["heads"]
 
     def forward(self, reflectance: Tensor) -> Tensor:
-        """Logits ``(n, 3, height, width)`` of reflectance ``(n, bands, height, width)``."""
+        """Logits ``(n, outputs, height, width)`` of reflectance ``(n, bands, height, width)``."""
         logits: Tensor = self.body(self.features(reflectance))
         return logits
 
 
-def _cnn(channels: int, width: int = 32) -> nn.Module:
+def to_probabilities(logits: Tensor) -> Tensor:
+    """Probabilities of land, water and cloud from the logits of a network of either kind of heads; they sum to 1.
+
+    Two heads are joined as by ``sentinel2.join_probabilities``. Water given that the ground is seen, water / (land +
+    water), is then the water head's own answer, to full precision even where cloud is all but certain.
+
+    Args:
+        logits: ``(…, 3, height, width)`` of ``CLASSES``, or ``(…, 2, height, width)`` of cloud and water.
+
+    Returns:
+        Of the logits' type, ``(…, 3, height, width)``.
+
+    >>> to_probabilities(torch.zeros(2, 1, 1)).flatten().tolist()
+    [0.25, 0.25, 0.5]
+    """
+    if logits.shape[-3] == len(CLASSES):
+        return logits.softmax(dim=-3)
+    cloud, water = logits.unbind(dim=-3)
+    seen = torch.sigmoid(-cloud)  # 1 - sigmoid(cloud) would be 0 long before
+    return torch.stack([seen * torch.sigmoid(-water), seen * torch.sigmoid(water), torch.sigmoid(cloud)], dim=-3)
+
+
+def _cnn(channels: int, outputs: int, width: int = 32) -> nn.Module:
     def block(before: int) -> list[nn.Module]:
         return [nn.Conv2d(before, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
 
-    return nn.Sequential(*block(channels), *block(width), *block(width), nn.Conv2d(width, len(CLASSES), 1))
+    return nn.Sequential(*block(channels), *block(width), *block(width), nn.Conv2d(width, outputs, 1))
 
 
 class _UNet(nn.Module):
@@ -91,31 +118,34 @@ class _UNet(nn.Module):
     The encoder halves its input at once, so the pixel's own path keeps what is one pixel wide.
     """
 
-    def __init__(self, channels: int, dropout: float) -> None:
+    def __init__(self, channels: int, outputs: int, dropout: float) -> None:
         super().__init__()
         self.context: nn.Module = smp.Unet(
             "timm-mobilenetv3_small_minimal_100",
             encoder_weights=None,
             in_channels=channels,
-            classes=len(CLASSES),
+            classes=outputs,
             decoder_channels=(96, 64, 48, 32, 16),
         )
         for block in self.context.decoder.blocks:  # the last step of a block, the identity unless attention is asked
             block.attention2 = nn.Dropout2d(dropout) if dropout else nn.Identity()
-        self.pixel = nn.Sequential(nn.Conv2d(channels, 32, 1), nn.ReLU(), nn.Conv2d(32, len(CLASSES), 1))
+        self.pixel = nn.Sequential(nn.Conv2d(channels, 32, 1), nn.ReLU(), nn.Conv2d(32, outputs, 1))
 
     def forward(self, features: Tensor) -> Tensor:
         logits: Tensor = self.context(features) + self.pixel(features)
         return logits
 
 
-def build_model(name: str, bands: str | Sequence[str] = "bgriswir", *, dropout: float = 0.0, seed: int = 0) -> Network:
+def build_model(
+    name: str, bands: str | Sequence[str] = "bgriswir", *, heads: Heads = "classes", dropout: float = 0.0, seed: int = 0
+) -> Network:
     """Build a network with random weights.
 
     Args:
         name: ``linear`` (logistic regression of each pixel), ``cnn`` (three 3×3 layers) or ``unet`` (U-Net with a
             small MobileNetV3 encoder, Ronneberger et al. 2015, DOI 10.1007/978-3-319-24574-4_28).
         bands: a key of ``BAND_SETS`` or band names: what the images will hold, in order.
+        heads: ``classes`` (land, water or cloud) or ``cloud_water`` (is there cloud; is the ground water).
         dropout: rate at which channels are dropped after each block of the U-Net's decoder, 0 to 1.
         seed: of the weights.
 
@@ -123,7 +153,7 @@ def build_model(name: str, bands: str | Sequence[str] = "bgriswir", *, dropout: 
         The network, in training mode.
 
     Raises:
-        ModelError: the name is unknown, or dropout is asked of a network that has none.
+        ModelError: a name is unknown, or dropout is asked of a network that has none.
 
     >>> model = build_model("linear", "bgri")
     >>> model(torch.zeros(1, 4, 8, 8)).shape
@@ -133,17 +163,20 @@ def build_model(name: str, bands: str | Sequence[str] = "bgriswir", *, dropout: 
         raise ModelError(f"model {name!r} has no dropout; only unet has")
     if not 0 <= dropout < 1:
         raise ModelError(f"dropout {dropout} is not a rate; choose 0 ≤ dropout < 1")
-    config: dict[str, Any] = {"name": name, "bands": list(select_bands(bands)), "dropout": dropout, "seed": seed}
-    features = Features(config["bands"])
+    if heads not in HEADS:
+        raise ModelError(f"heads {heads!r} are unknown; choose {' or '.join(HEADS)}")
+    chosen = list(select_bands(bands))
+    config: dict[str, Any] = {"name": name, "bands": chosen, "heads": heads, "dropout": dropout, "seed": seed}
+    features, outputs = Features(chosen), len(HEADS[heads])
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         match name:
             case "linear":
-                body: nn.Module = nn.Conv2d(features.channels, len(CLASSES), kernel_size=1)
+                body: nn.Module = nn.Conv2d(features.channels, outputs, kernel_size=1)
             case "cnn":
-                body = _cnn(features.channels)
+                body = _cnn(features.channels, outputs)
             case "unet":
-                body = _UNet(features.channels, dropout)
+                body = _UNet(features.channels, outputs, dropout)
             case _:
                 raise ModelError(f"model {name!r} is unknown; choose linear, cnn or unet")
     return Network(features, body, config)

@@ -17,8 +17,9 @@ from ml4ops_helpers.models import (
     load_model,
     load_pretrained,
     save_model,
+    to_probabilities,
 )
-from ml4ops_helpers.sentinel2 import water_index
+from ml4ops_helpers.sentinel2 import join_probabilities, water_index
 
 NAMES = ("linear", "cnn", "unet")
 
@@ -107,6 +108,50 @@ def test_dropout_is_in_the_decoder_only_when_asked() -> None:
         build_model("cnn", dropout=0.1)
     with pytest.raises(ModelError, match="not a rate"):
         build_model("unet", dropout=1.5)
+
+
+class TestTwoHeads:
+    @pytest.mark.parametrize("name", NAMES)
+    def test_two_outputs_become_three_classes(self, name: str, tmp_path: Path) -> None:
+        model = build_model(name, "bgriswirs", heads="cloud_water")
+        assert model(torch.zeros(1, 6, 64, 64)).shape == (1, 2, 64, 64)
+        loaded, _ = load_model(save_model(model, tmp_path / "m.safetensors"))
+        x = torch.from_numpy(image(6, 64, 64))[None]
+        with torch.no_grad():
+            p = to_probabilities(loaded(x))
+            assert torch.equal(p, to_probabilities(model.eval()(x)))
+        assert loaded.heads == "cloud_water"
+        assert p.shape == (1, 3, 64, 64)
+        assert torch.allclose(p.sum(dim=1), torch.ones(1), atol=1e-6)
+
+    def test_heads_are_independent_and_joined_as_published(self) -> None:
+        logits = torch.randn(2, 6, 7, generator=torch.Generator().manual_seed(0))
+        cloud, water = torch.sigmoid(logits).numpy()
+        assert np.allclose(to_probabilities(logits).numpy(), join_probabilities(cloud, water), atol=1e-6)
+
+    def test_water_head_is_not_lost_under_a_certain_cloud(self) -> None:
+        land, water, cloud = to_probabilities(torch.tensor([25.0, 1.0]).reshape(2, 1, 1)).flatten()
+        assert float(cloud) == 1
+        assert float(water / (land + water)) == pytest.approx(float(torch.sigmoid(torch.tensor(1.0))), rel=1e-5)
+
+    def test_three_logits_exclude_each_other(self) -> None:
+        logits = torch.randn(4, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+        assert torch.equal(to_probabilities(logits), logits.softmax(dim=1))
+
+    def test_weights_of_one_kind_do_not_fit_the_other(self, tmp_path: Path) -> None:
+        model = build_model("cnn", heads="cloud_water")
+        model.config["heads"] = "classes"
+        with pytest.raises(ModelError, match="not a model saved by save_model"):
+            load_model(save_model(model, tmp_path / "m.safetensors"))
+
+    def test_files_from_before_the_heads_are_three_classes(self, tmp_path: Path) -> None:
+        model = build_model("linear")
+        del model.config["heads"]
+        assert load_model(save_model(model, tmp_path / "old.safetensors"))[0].heads == "classes"
+
+    def test_unknown_heads_are_named(self) -> None:
+        with pytest.raises(ModelError, match="heads 'hydra' are unknown; choose classes or cloud_water"):
+            build_model("unet", heads="hydra")  # type: ignore[arg-type]
 
 
 def test_unknown_model_is_named() -> None:
