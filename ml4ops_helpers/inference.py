@@ -1,36 +1,59 @@
-"""From a scene to class probabilities. Explained in ``04_measure_performance``."""
+"""From a scene of any size to class probabilities, window by window, as if it were computed whole.
+
+A window is read with a halo as wide as the network sees, mirrored at the scene's edges; only its core is kept. So every
+pixel sees what it would see in the whole scene, and the windows leave no seams. Explained in ``05_run_inference``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+from rasterio.windows import Window
 
-from ml4ops_helpers.models import Network
+from ml4ops_helpers.halo import MULTIPLE, Core, evaluating, receptive_field
+from ml4ops_helpers.models import Network, to_probabilities
 from ml4ops_helpers.sentinel2 import Float
 
-MULTIPLE = 32
-"""A U-Net halves its input five times: sides must be multiples of 32."""
-MARGIN = 64
-"""Pixels reflected around a scene, so that its edge is seen with neighbours."""
+__all__ = [
+    "Reader",
+    "Runner",
+    "core_shape",
+    "core_windows",
+    "default_tile",
+    "predict_scene",
+    "predict_window",
+    "read_mirrored",
+    "receptive_field",
+    "torch_runner",
+]
+
 BRIGHTEST = 20.0
 """No reflectance is above this, not even that of the sun mirrored by a roof; digital numbers are."""
 
+Reader = Callable[[Window], Float]
+"""Gives reflectance ``(bands, height, width)`` of a window inside the scene; NaN where there are no data."""
+Runner = Callable[[Float], Float]
+"""Gives logits of the core of a window of reflectance with its halo, without NaN."""
 
-def predict_scene(model: Network, reflectance: ArrayLike) -> Float:
-    """Class probabilities of a whole scene.
 
-    The edges are reflected, and reflected further to a size that the network can halve; the margin is cut off again.
+def predict_scene(model: Network, reflectance: ArrayLike, *, tile: int | None = None) -> Float:
+    """Class probabilities of a scene in memory.
 
     Args:
         model: from ``build_model`` or ``load_model``; put in evaluation mode for the call, then left as it was.
         reflectance: ``(bands, height, width)`` in the model's bands; NaN where there are no data.
+        tile: longest side of a window's core, pixels; it changes memory and time, not the result. Default
+            ``default_tile``.
 
     Returns:
         float32 ``(3, height, width)``: land, water, cloud; sums to 1, NaN where there are no data.
 
     Raises:
         ValueError: the image has not the model's bands, or holds digital numbers.
+        ModelError: the network sees the whole scene at once (see ``receptive_field``).
 
     >>> from ml4ops_helpers.models import build_model
     >>> predict_scene(build_model("linear", "bgri"), np.full((4, 30, 50), 0.1)).shape
@@ -44,17 +67,106 @@ def predict_scene(model: Network, reflectance: ArrayLike) -> Float:
     brightest = float(np.fmax.reduce(image, axis=None, initial=0))  # NaN has no say
     if brightest > BRIGHTEST:
         raise ValueError(f"values up to {brightest:.0f} are digital numbers, not reflectance; pass scene.reflectance()")
-    height, width = image.shape[1:]
-    missing = np.isnan(image).all(axis=0)
-    filled = np.nan_to_num(image)
-    sides = [(MARGIN, MARGIN + -n % MULTIPLE) for n in (height, width)]
-    padded = np.pad(filled, ((0, 0), *sides), mode="symmetric")
-    was_training = model.training
-    model.eval()
-    with torch.inference_mode():
-        batch = torch.from_numpy(padded)[None].to(next(model.parameters()).device, memory_format=torch.channels_last)
-        probabilities = model(batch).softmax(dim=1)[0].cpu().numpy()
-    model.train(was_training)
-    seen = np.array(probabilities[:, MARGIN : MARGIN + height, MARGIN : MARGIN + width], np.float32)
-    seen[:, missing] = np.nan
-    return seen
+    shape, halo = (image.shape[1], image.shape[2]), receptive_field(model)
+    core, run = core_shape(shape, tile or default_tile(halo)), torch_runner(model, halo)
+    found = np.empty((3, *shape), np.float32)
+    with evaluating(model):
+        for window in core_windows(shape, core):
+            part = predict_window(lambda w: image[:, *w.toslices()], run, window, shape, core, halo)
+            found[:, *window.toslices()] = part
+    return found
+
+
+def predict_window(
+    read: Reader, run: Runner, window: Window, shape: tuple[int, int], core: tuple[int, int], halo: int
+) -> Float:
+    """Class probabilities of one window of a scene.
+
+    Args:
+        read: reads the scene.
+        run: computes the network, from ``torch_runner`` or an engine.
+        window: which pixels, from ``core_windows``.
+        shape: height and width of the scene, pixels.
+        core: height and width of what the network computes, from ``core_shape``.
+        halo: from ``receptive_field``.
+
+    Returns:
+        float32 ``(3, height, width)`` of the window, NaN where there are no data.
+    """
+    inside = np.s_[: window.height, : window.width]
+    image = read_mirrored(read, window, shape, core, halo)
+    missing = np.asarray(np.isnan(image[:, halo : halo + core[0], halo : halo + core[1]]).all(axis=0))[inside]
+    if missing.all():
+        return np.full((3, *missing.shape), np.nan, np.float32)
+    found: Float = to_probabilities(torch.from_numpy(run(np.nan_to_num(image))))[:, *inside].numpy()
+    found[:, missing] = np.nan
+    return found
+
+
+def default_tile(halo: int) -> int:
+    """Longest side of a window's core, pixels: eight halos, so that little is computed twice, and at least 512.
+
+    >>> default_tile(0), default_tile(256)
+    (512, 2048)
+    """
+    return max(512, 8 * halo)
+
+
+def core_shape(shape: tuple[int, int], tile: int) -> tuple[int, int]:
+    """Height and width of the cores that cover a scene: equal, multiples of 32, as near to ``tile`` as they can be.
+
+    Raises:
+        ValueError: the tile is smaller than 32 pixels.
+
+    >>> core_shape((2500, 300), 2048)
+    (1280, 320)
+    """
+    if tile < MULTIPLE:
+        raise ValueError(f"tile {tile} is too small; give at least {MULTIPLE} pixels")
+    tile -= tile % MULTIPLE
+    height, width = (-(-n // -(-n // tile)) for n in shape)
+    return height + -height % MULTIPLE, width + -width % MULTIPLE
+
+
+def core_windows(shape: tuple[int, int], core: tuple[int, int]) -> list[Window]:
+    """Windows that cover a scene without overlap, row by row; the last ones end with the scene.
+
+    >>> [(w.row_off, w.height, w.col_off, w.width) for w in core_windows((40, 64), (32, 64))]
+    [(0, 32, 0, 64), (32, 8, 0, 64)]
+    """
+    (height, width), (down, across) = shape, core
+    return [
+        Window(column, row, min(across, width - column), min(down, height - row))
+        for row in range(0, height, down)
+        for column in range(0, width, across)
+    ]
+
+
+def read_mirrored(read: Reader, window: Window, shape: tuple[int, int], core: tuple[int, int], halo: int) -> Float:
+    """A window, filled up to the size of a core and with a halo around it; what lies outside the scene is mirrored."""
+    rows = _mirror(window.row_off - halo, window.row_off + core[0] + halo, shape[0])
+    columns = _mirror(window.col_off - halo, window.col_off + core[1] + halo, shape[1])
+    top, left = int(rows.min()), int(columns.min())
+    image = read(Window(left, top, int(columns.max()) + 1 - left, int(rows.max()) + 1 - top))
+    if image.shape[1:] == (len(rows), len(columns)):
+        return image
+    return image[:, rows[:, None] - top, columns - left]
+
+
+def _mirror(start: int, stop: int, length: int) -> NDArray[np.intp]:
+    """Positions ``start`` to ``stop`` on a line of so many pixels with mirrors at both ends."""
+    index = np.arange(start, stop) % (2 * length)
+    return np.minimum(index, 2 * length - 1 - index)
+
+
+def torch_runner(model: Network, halo: int) -> Runner:
+    """The network in torch, on the device where its weights are."""
+    network, device = Core(model, halo), next(model.parameters()).device
+
+    def run(window: Float) -> Float:
+        batch = torch.from_numpy(window)[None].to(device, memory_format=torch.channels_last)
+        with torch.inference_mode():
+            logits: Float = network(batch)[0].float().cpu().numpy()
+        return logits
+
+    return run
