@@ -20,6 +20,7 @@ from ml4ops_helpers.sentinel2 import Float
 __all__ = [
     "Reader",
     "Runner",
+    "check_reflectance",
     "core_shape",
     "core_windows",
     "default_tile",
@@ -59,14 +60,7 @@ def predict_scene(model: Network, reflectance: ArrayLike, *, tile: int | None = 
     >>> predict_scene(build_model("linear", "bgri"), np.full((4, 30, 50), 0.1)).shape
     (3, 30, 50)
     """
-    image = np.asarray(reflectance, np.float32)
-    if image.ndim != 3 or len(image) != len(model.bands):
-        raise ValueError(
-            f"the model takes {len(model.bands)} bands ({', '.join(model.bands)}), got shape {image.shape}"
-        )
-    brightest = float(np.fmax.reduce(image, axis=None, initial=0))  # NaN has no say
-    if brightest > BRIGHTEST:
-        raise ValueError(f"values up to {brightest:.0f} are digital numbers, not reflectance; pass scene.reflectance()")
+    image = check_reflectance(model, reflectance)
     shape, halo = (image.shape[1], image.shape[2]), receptive_field(model)
     core, run = core_shape(shape, tile or default_tile(halo)), torch_runner(model, halo)
     found = np.empty((3, *shape), np.float32)
@@ -75,6 +69,30 @@ def predict_scene(model: Network, reflectance: ArrayLike, *, tile: int | None = 
             part = predict_window(lambda w: image[:, *w.toslices()], run, window, shape, core, halo)
             found[:, *window.toslices()] = part
     return found
+
+
+def check_reflectance(model: Network, reflectance: ArrayLike) -> Float:
+    """Check that an image is what a network takes.
+
+    Args:
+        model: the network.
+        reflectance: ``(bands, height, width)`` in the model's bands; NaN where there are no data.
+
+    Returns:
+        The image as float32.
+
+    Raises:
+        ValueError: the image has not the model's bands, or holds digital numbers.
+    """
+    image = np.asarray(reflectance, np.float32)
+    if image.ndim != 3 or len(image) != len(model.bands):
+        raise ValueError(
+            f"the model takes {len(model.bands)} bands ({', '.join(model.bands)}), got shape {image.shape}"
+        )
+    brightest = float(np.fmax.reduce(image, axis=None, initial=0))  # NaN has no say
+    if brightest > BRIGHTEST:
+        raise ValueError(f"values up to {brightest:.0f} are digital numbers, not reflectance; pass scene.reflectance()")
+    return image
 
 
 def predict_window(
