@@ -63,36 +63,39 @@ def replacing(path: Path | str) -> Iterator[Path]:
 
 
 @contextmanager
-def open_raster(path: Path | str) -> Iterator[rasterio.DatasetReader]:
-    """Open a GeoTIFF for reading; every failure inside the block becomes a ``SceneError``.
+def open_raster(path: Path | str, driver: str = "GTiff") -> Iterator[rasterio.DatasetReader]:
+    """Open a raster for reading; every failure inside the block becomes a ``SceneError``.
 
     Args:
         path: the file.
+        driver: GDAL's name of the format that it must have.
 
     Yields:
         The open rasterio dataset.
 
     Raises:
-        SceneError: the file is missing, is no GeoTIFF (a renamed JPEG, say) or ends before its data do.
+        SceneError: the file is missing, has another format (a renamed JPEG, say) or ends before its data do.
     """
     try:
-        with _open(path) as source:
+        with _open(path, driver) as source:
             yield source
     except RasterioError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
-def _open(path: Path | str) -> rasterio.DatasetReader:
+def _open(path: Path | str, driver: str = "GTiff") -> rasterio.DatasetReader:
     if not Path(path).is_file():
         raise SceneError(f"{path}: no such file; check the path")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        return rasterio.open(path, driver="GTiff")
+        return rasterio.open(path, driver=driver)
 
 
-def _unreadable(path: Path | str, error: RasterioError) -> SceneError:
+def unreadable(path: Path | str, error: RasterioError) -> SceneError:
+    """What a user is told when GDAL fails on a file."""
     cause = error.__cause__ or error
-    return SceneError(f"{path}: not a readable GeoTIFF ({cause}); it is cut short or of another format: fetch it again")
+    kind = "JPEG 2000" if str(path).endswith(".jp2") else "GeoTIFF"
+    return SceneError(f"{path}: not a readable {kind} ({cause}); it is cut short or of another format: fetch it again")
 
 
 def write_raster(
@@ -218,7 +221,7 @@ class WindowReader:
                     _inside(path, window, source.shape)
                 return np.asarray(source.read(None if positions is None else [p + 1 for p in positions], window=window))
             except RasterioError as error:
-                raise _unreadable(path, error) from error
+                raise unreadable(path, error) from error
 
     def _handle(self, path: str) -> rasterio.DatasetReader:
         if path not in self._handles:

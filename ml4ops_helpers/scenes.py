@@ -120,10 +120,11 @@ def _check_header(path: Path, source: rasterio.DatasetReader) -> None:
             f"{path}: {dtype} values{gaps}; expected digital numbers (reflectance × 10 000) as 16- or 32-bit integers, "
             "0 where there are no data: convert and write it again"
         )
-    _check_georeference(path, source)
+    check_georeference(path, source)
 
 
-def _check_georeference(path: Path, source: rasterio.DatasetReader) -> None:
+def check_georeference(path: Path, source: rasterio.DatasetReader) -> None:
+    """Raise ``SceneError`` when a raster has no place on Earth."""
     if source.crs is None:
         raise SceneError(
             f"{path}: no coordinate reference system; set it, for example `rio edit-info --crs EPSG:32630`"
@@ -254,7 +255,7 @@ def read_label(
     """
     path = Path(path)
     with open_raster(path) as source:
-        _check_georeference(path, source)
+        check_georeference(path, source)
         if like is not None:
             _check_grid(path, source, like)
         label = source.read()
