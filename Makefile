@@ -60,6 +60,8 @@ readme: $(STAMP)  ## Bring the README's measured minutes and picture up to date,
 
 weights: $(STAMP)  ## Train the networks that ship with the package again (minutes)
 	for model in linear cnn unet; do $(BIN)/ml4ops train --model $$model --out ml4ops_helpers/weights/$$model.safetensors; done
+	$(BIN)/ml4ops train --heads cloud_water --bands bgriswirs --out ml4ops_helpers/weights/two_heads.safetensors
+	$(BIN)/ml4ops train --heads cloud_water --bands all --out ml4ops_helpers/weights/two_heads_13.safetensors
 
 clean:  ## Remove the environment and everything built
 	rm -rf .venv _build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*

@@ -83,12 +83,15 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--data", default="embedded", help="embedded, sen1floods11, worldfloods, or a folder of scenes")
     parser.add_argument("--model", choices=("linear", "cnn", "unet"), default="unet")
     parser.add_argument("--bands", default="bgriswir", help="a named band set; default: bgriswir")
+    heads = ("classes", "cloud_water")
+    parser.add_argument("--heads", choices=heads, default="classes", help="three classes, or cloud and water apart")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="file of the weights; default: MODEL.safetensors")
     parser.set_defaults(call=_train)
 
 
 def _train(options: argparse.Namespace) -> int:
+    from .clouds import cloud_threshold
     from .datasets import dataset_hash, get_dataset
     from .models import ModelError, build_model, save_model
     from .rasters import SceneError
@@ -98,12 +101,14 @@ def _train(options: argparse.Namespace) -> int:
     config = replace(CONFIGS[options.profile], seed=options.seed)
     try:
         table = get_dataset(options.data, profile=options.profile, seed=options.seed)
-        model = build_model(options.model, options.bands, seed=options.seed)
+        model = build_model(options.model, options.bands, heads=options.heads, seed=options.seed)
         history = train(model, table, config, checkpoint=out.with_suffix(".checkpoint"), after_epoch=_report_epoch)
     except (SceneError, ModelError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     about = {"threshold": history.threshold, "data": dataset_hash(table), "profile": options.profile}
+    if model.heads == "cloud_water":
+        about["cloud_threshold"] = cloud_threshold(model, table[table["split"] == "val"])
     save_model(model, out, about | {"val_iou": history.epochs[history.best]["val_iou"], "config": asdict(config)})
     print(f"{out}: epoch {history.best + 1}, threshold {history.threshold:.3f}")
     return 0

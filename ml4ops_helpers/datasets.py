@@ -35,7 +35,7 @@ from ml4ops_helpers.catalogues import (
     split_by_event,
 )
 from ml4ops_helpers.rasters import Raster, SceneError, WindowReader, open_raster, tile_windows
-from ml4ops_helpers.scenes import read_label, read_scene
+from ml4ops_helpers.scenes import from_sen1floods11, read_label, read_scene, to_v2
 from ml4ops_helpers.sentinel2 import Codes, band_positions, merge_label, to_reflectance
 from ml4ops_helpers.sources import (
     TILE_OFFSETS,
@@ -201,8 +201,9 @@ def worldfloods(
 class Windows(Dataset[tuple[Tensor, Tensor]]):
     """Windows of labelled scenes for a ``DataLoader``.
 
-    An item is the reflectance, float32 ``(bands, size, size)``, 0 where there are no data, and the version-1 code,
-    int64 ``(size, size)``, 0 (invalid) there. Every scene is checked when the data set is made.
+    An item is the reflectance, float32 ``(bands, size, size)``, 0 where there are no data, and the label, int64, 0
+    (invalid) there: version 1 ``(size, size)``, or version 2 ``(2, size, size)`` with the land and water that are known
+    under thin cloud. Every scene is checked when the data set is made.
 
     Args:
         table: a catalogue; or tiles of one (columns ``row`` and ``column``), which are then the windows.
@@ -211,6 +212,7 @@ class Windows(Dataset[tuple[Tensor, Tensor]]):
         stride: step between windows, default ``size``; ``random`` puts as many windows at random places, others in
             each epoch (see ``set_epoch``).
         seed: of the random places.
+        version: of the labels, whatever the files hold: 1 (one code) or 2 (cloud and ground apart).
 
     Raises:
         SceneError: a scene or label cannot be used.
@@ -224,8 +226,9 @@ class Windows(Dataset[tuple[Tensor, Tensor]]):
         size: int = 256,
         stride: int | Literal["random"] | None = None,
         seed: int = 0,
+        version: Literal[1, 2] = 1,
     ) -> None:
-        self.size, self.seed, self.epoch, self.random = size, seed, 0, stride == "random"
+        self.size, self.seed, self.epoch, self.random, self.version = size, seed, 0, stride == "random", version
         self._reader = WindowReader()
         scenes = {row["image"]: _check(row, bands) for _, row in table.drop_duplicates("image").iterrows()}
         if "column" in table:
@@ -252,7 +255,8 @@ class Windows(Dataset[tuple[Tensor, Tensor]]):
         label = self._reader.read(scene.label, window)
         no_data = ((image == 0) | (image == scene.nodata)).all(axis=0)
         x = np.where(no_data, np.float32(0), to_reflectance(image, scene.offset))
-        y = np.where(no_data, 0, _version_1(label, scene.label))
+        codes = _version_2(label, scene.label)
+        y = np.where(no_data, 0, codes if self.version == 2 else merge_label(codes))
         return torch.from_numpy(x), torch.from_numpy(y.astype(np.int64))
 
 
@@ -281,7 +285,7 @@ def _check(row: pd.Series, bands: str | Sequence[str]) -> _Checked:
     return _Checked(image, label, shape, band_positions(bands, corner.bands), corner.offset, nodata)
 
 
-def _version_1(label: Raster, path: str) -> Codes:
-    if label.shape[0] == 2:
-        return merge_label(label)
-    return np.asarray(label[0] + (label_codes(path) == "sen1floods11"), np.uint8)
+def _version_2(label: Raster, path: str) -> Codes:
+    if label_codes(path) == "sen1floods11":
+        return from_sen1floods11(label[0])
+    return label.astype(np.uint8) if label.shape[0] == 2 else to_v2(label[0])

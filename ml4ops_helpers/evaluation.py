@@ -105,14 +105,14 @@ def model_input(model: Network, scene: Scene) -> Float:
 
 
 def labelled_scenes(
-    table: pd.DataFrame, bands: tuple[str, ...] | None = None
+    table: pd.DataFrame, bands: tuple[str, ...] | None = None, *, ground: bool = False
 ) -> Iterator[tuple[pd.Series, Scene, Codes]]:
     """Row, scene and version-1 label of each row of a catalogue, one at a time; arguments as for ``score_events``."""
     for _, row in table.iterrows():
         scene, label = load_scene(row, bands)
         if label is None:
             raise ValueError(f"{row['image']}: no label; scenes to judge a model on need one")
-        yield row, scene, merge_label(label)
+        yield row, scene, label[1] if ground else merge_label(label)
 
 
 def score_scene(
@@ -136,7 +136,12 @@ def score_scene(
 
 
 def score_events(
-    scorer: Scorer, table: pd.DataFrame, *, bands: tuple[str, ...] | None = None, clouds: bool = False
+    scorer: Scorer,
+    table: pd.DataFrame,
+    *,
+    bands: tuple[str, ...] | None = None,
+    clouds: bool = False,
+    ground: bool = False,
 ) -> dict[str, ScoreHistogram]:
     """Histogram of the water score for every event of a catalogue.
 
@@ -145,6 +150,7 @@ def score_events(
         table: catalogue of labelled scenes.
         bands: what to read; default all that a file holds.
         clouds: see ``score_scene``.
+        ground: the truth is the ground wherever it is known, under thin cloud too; by default cloud is a class.
 
     Returns:
         One histogram an event, in the catalogue's order.
@@ -154,7 +160,7 @@ def score_events(
         ValueError: a scene has no label.
     """
     histograms: dict[str, ScoreHistogram] = {}
-    for row, scene, truth in labelled_scenes(table, bands):
+    for row, scene, truth in labelled_scenes(table, bands, ground=ground):
         score_scene(histograms.setdefault(row["event"], ScoreHistogram()), scorer, scene, truth, clouds=clouds)
     return histograms
 

@@ -1,11 +1,11 @@
-"""Train a network: loss, augmentation, a loop that stops early and resumes. Explained in ``03_train_a_model``."""
+"""Train a network: augmentation, and a loop that stops early and resumes. Explained in ``03_train_a_model``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,10 @@ from tqdm.auto import tqdm
 
 from ml4ops_helpers.datasets import Windows
 from ml4ops_helpers.evaluation import best_event_threshold, score_events, water_scorer
-from ml4ops_helpers.models import CLASSES, WATER_CHANNEL, Network
+from ml4ops_helpers.losses import LOSSES, class_weights
+from ml4ops_helpers.models import WATER_CHANNEL, Network
 from ml4ops_helpers.rasters import replacing
-from ml4ops_helpers.sentinel2 import CLOUD, INVALID
+from ml4ops_helpers.sentinel2 import CLOUD
 
 
 @dataclass(frozen=True)
@@ -92,60 +93,12 @@ class History:
         return self.epochs[self.best]["threshold"]
 
 
-def class_weights(windows: Windows, tempering: float = 1.0) -> Tensor:
-    """Weights of land, water and cloud in the loss, with mean 1.
-
-    Args:
-        windows: the training windows, all of which are counted.
-        tempering: weight is frequency to minus this power; 1 is inverse frequency, 0 no weighting.
-
-    Returns:
-        float32 ``(3,)``; 0 for a class that never occurs.
-    """
-    counts = torch.zeros(len(CLASSES) + 1)
-    for i in range(len(windows)):
-        _, target = windows[i]
-        counts += torch.bincount(target.flatten(), minlength=len(counts))
-    share = counts[1:] / counts[1:].sum()
-    weights = torch.where(share > 0, share.clamp(min=1e-9) ** -tempering, 0.0)
-    return weights / weights.mean()
-
-
-def segmentation_loss(logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
-    """Loss of the field: half weighted cross-entropy, half Dice, invalid pixels left out.
-
-    Source: Mateo-Garcia et al. 2021, DOI 10.1038/s41598-021-86650-z.
-
-    Args:
-        logits: ``(n, 3, height, width)``.
-        target: int64 version-1 codes ``(n, height, width)``; 0 is left out.
-        weights: of the classes, ``(3,)``.
-
-    Returns:
-        A scalar; 0 where nothing is valid.
-
-    >>> logits = torch.tensor([20.0, -20.0, -20.0]).reshape(1, 3, 1, 1)
-    >>> round(float(segmentation_loss(logits, torch.tensor([[[1]]]), torch.ones(3))), 3)
-    0.0
-    """
-    valid = target != INVALID
-    codes = (target - 1).clamp(min=0)
-    pixel = F.cross_entropy(logits, codes, weights, reduction="none")
-    cross_entropy = (pixel * valid).sum() / valid.sum().clamp(min=1)
-    truth = F.one_hot(codes, len(CLASSES)).movedim(-1, 1) * valid[:, None]
-    guess = logits.softmax(dim=1) * valid[:, None]
-    overlap, size = (guess * truth).sum((0, 2, 3)), (guess + truth).sum((0, 2, 3))
-    # One pixel of smoothing: a class absent from truth and guess costs nothing.
-    dice = 1 - ((2 * overlap + 1) / (size + 1)).mean()
-    return 0.5 * cross_entropy + 0.5 * dice
-
-
 def augment(image: Tensor, target: Tensor, config: Config, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Change a batch as nature might: turned, mirrored, brighter, hazier, seen from a coarser sensor.
 
     Args:
         image: reflectance ``(n, bands, size, size)``.
-        target: codes ``(n, size, size)``.
+        target: codes of either version, ``(n, size, size)`` or ``(n, 2, size, size)``.
         config: strengths.
         rng: source of randomness.
 
@@ -153,9 +106,9 @@ def augment(image: Tensor, target: Tensor, config: Config, rng: np.random.Genera
         The batch, of the same or a half or a quarter of the size.
     """
     turns = int(rng.integers(4))
-    image, target = image.rot90(turns, (2, 3)), target.rot90(turns, (1, 2))
+    image, target = image.rot90(turns, (-2, -1)), target.rot90(turns, (-2, -1))
     if rng.uniform() < 0.5:
-        image, target = image.flip(3), target.flip(2)
+        image, target = image.flip(-1), target.flip(-1)
     n, bands = image.shape[:2]
     common, own = rng.normal(0, 1, (n, 1, 1, 1)), rng.normal(0, 1, (n, bands, 1, 1))
     gain = np.exp(config.brightness * (common + own / 2))
@@ -163,9 +116,15 @@ def augment(image: Tensor, target: Tensor, config: Config, rng: np.random.Genera
     image = image * torch.from_numpy(gain).to(image) + torch.from_numpy(shift).to(image)
     if rng.uniform() < config.coarse:
         factor = int(rng.choice([2, 4]))
-        share = F.avg_pool2d(F.one_hot(target, CLOUD + 1).movedim(-1, 1).float(), factor)
-        image, target = F.avg_pool2d(image, factor), share.argmax(dim=1)  # the class of most of the pixel
+        image, target = F.avg_pool2d(image, factor), _coarser(target, factor)
     return image.contiguous(memory_format=torch.channels_last), target.contiguous()
+
+
+def _coarser(target: Tensor, factor: int) -> Tensor:
+    """The code of most of each coarser pixel. Codes are names: their average would call land under cloud water."""
+    share = F.one_hot(target, CLOUD + 1).movedim(-1, -3).float()  # (…, codes, size, size)
+    pooled = F.avg_pool2d(share.flatten(0, -4), factor)
+    return pooled.argmax(dim=-3).reshape(*target.shape[:-2], *pooled.shape[-2:])
 
 
 def native_precision(device: str = "cpu") -> str:
@@ -189,8 +148,12 @@ def native_precision(device: str = "cpu") -> str:
 
 
 def validate(model: Network, table: pd.DataFrame) -> tuple[float, float]:
-    """Best threshold on a catalogue's events, and the mean IoU of water over them at that threshold."""
-    return best_event_threshold(score_events(water_scorer(model), table, bands=model.bands))
+    """Best threshold on a catalogue's events, and the mean IoU of water over them at that threshold.
+
+    Three classes are judged where there is no cloud, two heads wherever the ground is known, under thin cloud too.
+    """
+    ground = model.heads == "cloud_water"
+    return best_event_threshold(score_events(water_scorer(model), table, bands=model.bands, ground=ground))
 
 
 def train(
@@ -224,9 +187,10 @@ def train(
             f"the catalogue has splits {found}; training needs train and val: put scenes and labels into folders train "
             "and val (each with S2 and gt), or deal them out with split_by_event"
         )
-    windows = Windows(splits["train"], model.bands, config.window, "random", config.seed)
-    weights = class_weights(Windows(splits["train"], model.bands, config.window), config.tempering)
-    if not weights[WATER_CHANNEL]:
+    version: Literal[1, 2] = 2 if model.heads == "cloud_water" else 1
+    windows = Windows(splits["train"], model.bands, config.window, "random", config.seed, version)
+    weights = class_weights(Windows(splits["train"], model.bands, config.window, version=version), config.tempering)
+    if not weights.reshape(version, -1)[-1, WATER_CHANNEL]:
         raise ValueError(
             "no training label holds water (code 2): labels are 0 invalid, 1 land, 2 water, 3 cloud; add 1 to a mask "
             "of 0 and 1"
@@ -305,7 +269,7 @@ class _Run:
     def _step(self, image: Tensor, target: Tensor, weights: Tensor, precision: str) -> float:
         with torch.autocast(image.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
             logits = self.model(image)
-        loss = segmentation_loss(logits.float(), target, weights)
+        loss = LOSSES[self.model.heads](logits.float(), target, weights)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)

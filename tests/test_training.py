@@ -14,11 +14,12 @@ from torch import Tensor
 
 from ml4ops_helpers import training
 from ml4ops_helpers.datasets import Windows, catalogue
+from ml4ops_helpers.losses import class_weights
 from ml4ops_helpers.models import build_model, save_model
 from ml4ops_helpers.scenes import write_raster
 from ml4ops_helpers.sentinel2 import WATER
 from ml4ops_helpers.simulate import draw_event, write_scene
-from ml4ops_helpers.training import CONFIGS, Config, augment, class_weights, segmentation_loss, train
+from ml4ops_helpers.training import CONFIGS, Config, augment, train
 
 TINY = Config(epochs=3, rounds=1, batch=2, window=64, precision="float32", coarse=0.0)
 
@@ -39,39 +40,6 @@ def weights_of(model: torch.nn.Module) -> dict[str, Tensor]:
 
 def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
-
-
-class TestLoss:
-    def test_hand_worked(self) -> None:
-        # Two pixels, land and water, both guessed 1/3 each: cross-entropy ln 3.
-        # Dice per class (land, water): overlap 1/3, size 1 + 2/3; cloud: 0 and 2/3; one pixel of smoothing.
-        loss = segmentation_loss(torch.zeros(1, 3, 1, 2), torch.tensor([[[1, 2]]]), torch.ones(3))
-        seen, absent = (2 / 3 + 1) / (5 / 3 + 1), 1 / (2 / 3 + 1)
-        assert float(loss) == pytest.approx(0.5 * np.log(3) + 0.5 * (1 - (2 * seen + absent) / 3), rel=1e-6)
-
-    def test_weight_of_the_true_class_counts(self) -> None:
-        logits, target = torch.zeros(1, 3, 1, 1), torch.tensor([[[2]]])
-        one, ten = (segmentation_loss(logits, target, torch.tensor([1.0, w, 1.0])) for w in (1.0, 10.0))
-        assert float(ten - one) == pytest.approx(0.5 * 9 * np.log(3), rel=1e-5)
-
-    def test_invalid_pixels_have_no_say(self) -> None:
-        target = torch.tensor([[[1, 2, 0, 0]]])
-        logits = torch.randn(1, 3, 1, 4, generator=torch.Generator().manual_seed(0))
-        other = logits.clone()
-        other[..., 2:] += 100
-        losses = [segmentation_loss(x, target, torch.ones(3)) for x in (logits, other)]
-        expected = segmentation_loss(logits[..., :2], target[..., :2], torch.ones(3))
-        assert float(losses[0]) == pytest.approx(float(expected))
-        assert float(losses[1]) == pytest.approx(float(expected))
-
-    def test_nothing_valid_is_finite(self) -> None:
-        loss = segmentation_loss(torch.zeros(1, 3, 2, 2), torch.zeros(1, 2, 2, dtype=torch.int64), torch.ones(3))
-        assert torch.isfinite(loss)
-
-    def test_better_guess_costs_less(self) -> None:
-        target = torch.tensor([[[1, 2, 3]]])
-        right = torch.eye(3).T.reshape(1, 3, 1, 3) * 5
-        assert segmentation_loss(right, target, torch.ones(3)) < segmentation_loss(-right, target, torch.ones(3))
 
 
 class TestClassWeights:
@@ -105,6 +73,22 @@ class TestAugment:
         )
         assert x.shape[-2:] == y.shape[-2:]
         assert x.shape[-1] in (4, 8)
+
+    def test_version_2_moves_and_shrinks_with_the_image(self) -> None:
+        codes = torch.randint(0, 3, (2, 2, 4, 4), generator=torch.Generator().manual_seed(1))
+        label = codes.repeat_interleave(4, 2).repeat_interleave(4, 3)
+        still = replace(TINY, brightness=0.0, shift=0.0, coarse=1.0)
+        for seed in range(12):
+            x, y = augment(label.float(), label, still, np.random.default_rng(seed))
+            assert torch.equal(x, y.float())
+            assert y.shape[-1] in (4, 8)
+
+    def test_coarse_labels_are_voted_not_averaged(self) -> None:
+        """Land and cloud, codes 1 and 3, have the mean of water."""
+        label = torch.tensor([1, 1, 3, 1]).reshape(1, 2, 2).repeat(1, 8, 8)
+        still = replace(TINY, coarse=1.0)
+        _, y = augment(torch.ones(1, 3, 16, 16), label, still, np.random.default_rng(0))
+        assert set(y.unique().tolist()) == {1}
 
     def test_same_generator_same_result(self) -> None:
         image, target = torch.rand(2, 3, 16, 16), torch.ones(2, 16, 16).long()
@@ -163,6 +147,26 @@ class TestTrain:
         with pytest.raises(ValueError, match=r"run\.checkpoint: the checkpoint of another run"):
             train(build_model("linear"), table, replace(TINY, seed=1), checkpoint=checkpoint)
         assert checkpoint.exists()
+
+    def test_two_heads_learn_from_version_2(self, table: pd.DataFrame, monkeypatch) -> None:
+        seen = []
+        build = training.Windows
+        monkeypatch.setattr(training, "Windows", lambda *a, **k: seen.append(build(*a, **k)) or seen[-1])
+        model = build_model("linear", "bgriswirs", heads="cloud_water")
+        history = train(model, table, replace(TINY, epochs=6, learning_rate=0.05, patience=6))
+        losses = history.table()["loss"]
+        assert losses.iloc[-1] < 0.9 * losses.iloc[0]
+        assert 0 < history.threshold < 1
+        assert {windows.version for windows in seen} == {2}
+
+    def test_two_heads_are_validated_on_the_ground_under_thin_cloud(self, table: pd.DataFrame) -> None:
+        part, model = table[table["split"] == "val"], build_model("linear", heads="cloud_water")
+        scorer = training.water_scorer(model)
+        counted = [training.score_events(scorer, part, ground=ground).values() for ground in (False, True)]
+        pixels = [sum(h.positives.sum() + h.negatives.sum() for h in histograms) for histograms in counted]
+        assert pixels[1] > pixels[0]
+        expected = training.best_event_threshold(training.score_events(scorer, part, ground=True))
+        assert training.validate(model, part) == expected
 
     def test_early_stop_follows_validation_and_keeps_the_best(self, table, monkeypatch, tmp_path) -> None:
         # Validation says .2, .6, .5, .4, …: it must stop after two worse epochs and give back those of the second.
@@ -225,3 +229,18 @@ def test_command_trains_and_writes_the_model(table: pd.DataFrame, tmp_path, monk
     assert "epoch   1" in capsys.readouterr().out
     assert main(["train", "--data", str(tmp_path / "nowhere"), "--out", str(out)]) == 2
     save_model(build_model("linear"), out)
+
+
+def test_command_trains_two_heads_and_freezes_both_thresholds(table: pd.DataFrame, tmp_path, monkeypatch) -> None:
+    from ml4ops_helpers.cli import main
+    from ml4ops_helpers.models import load_model
+
+    monkeypatch.setitem(CONFIGS, "smoke", replace(TINY, epochs=1))
+    root = str(table["image"].iloc[0]).rsplit("/", 3)[0]
+    out = tmp_path / "two.safetensors"
+    options = ["--profile", "smoke", "--model", "linear", "--heads", "cloud_water", "--bands", "bgriswirs"]
+    assert main(["train", *options, "--data", root, "--out", str(out)]) == 0
+    model, about = load_model(out)
+    assert (model.heads, len(model.bands)) == ("cloud_water", 6)
+    assert 0 < about["cloud_threshold"] < 1
+    assert 0 < about["threshold"] < 1
