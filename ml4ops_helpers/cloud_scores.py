@@ -13,7 +13,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ml4ops_helpers.catalogues import load_scene
-from ml4ops_helpers.clouds import Mapper
 from ml4ops_helpers.metrics import Counts, binary_counts
 from ml4ops_helpers.rasters import SceneError, open_raster
 from ml4ops_helpers.scenes import Scene
@@ -80,7 +79,7 @@ def by_thickness(cloudy: CloudyScene) -> dict[str, NDArray[np.bool_]]:
 
 
 def count_parts(
-    mappers: Mapping[str, Mapper],
+    mapper: Callable[[Scene], Mapping[str, Codes]],
     table: pd.DataFrame,
     parts: Callable[[CloudyScene], Mapping[str, NDArray[np.bool_]]] = by_thickness,
 ) -> pd.DataFrame:
@@ -89,7 +88,7 @@ def count_parts(
     A pixel that a map does not observe counts as "not water": of true water it is missed.
 
     Args:
-        mappers: by name; each gives a class map of a scene.
+        mapper: gives the class maps to compare of a scene, by name.
         table: simulated catalogue.
         parts: masks of a scene, such as ``by_label`` or ``by_thickness``.
 
@@ -100,8 +99,7 @@ def count_parts(
     rows = []
     for cloudy in cloudy_scenes(table):
         water, masks = cloudy.ground == WATER, parts(cloudy)
-        for name, mapper in mappers.items():
-            codes = mapper(cloudy.scene)
+        for name, codes in mapper(cloudy.scene).items():
             known = (cloudy.ground != INVALID) & (codes != INVALID)
             for part, mask in masks.items():
                 counts = binary_counts(water, codes == WATER, known & mask)

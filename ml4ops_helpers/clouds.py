@@ -1,4 +1,4 @@
-"""Clouds: the rule that joins the answers of two heads, beside other ways to map a cloudy scene.
+"""Clouds: the rule that joins the answers of two heads into a class map.
 
 A class map holds version-1 codes, uint8 ``(height, width)``; its cloud means "not observed".
 Explained in ``07_see_through_clouds``.
@@ -6,7 +6,7 @@ Explained in ``07_see_through_clouds``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ml4ops_helpers.catalogues import load_scene
 from ml4ops_helpers.curves import ScoreHistogram
-from ml4ops_helpers.evaluation import best_event_threshold, classify, model_input, water_given_seen
+from ml4ops_helpers.evaluation import best_event_threshold, model_input, water_given_seen
 from ml4ops_helpers.inference import predict_scene
 from ml4ops_helpers.models import Network
 from ml4ops_helpers.scenes import Scene
@@ -34,9 +34,6 @@ from ml4ops_helpers.sentinel2 import (
     brightness,
     water_index,
 )
-
-Mapper = Callable[[Scene], Codes]
-"""A function of a scene that gives its class map."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +78,7 @@ def decide(probabilities: Float, visible: Float, thresholds: Thresholds) -> Code
     """
     cloud = probabilities[2]
     hidden = (cloud >= thresholds.cloud) & (visible > THICK_CLOUD_BRIGHTNESS)
-    codes = np.where(hidden, CLOUD, np.where(water_given_seen(probabilities) >= thresholds.water, WATER, LAND))
-    return np.where(np.isnan(cloud), INVALID, codes).astype(np.uint8)
+    return np.where(hidden, CLOUD, ground_map(probabilities, thresholds.water)).astype(np.uint8)
 
 
 def scene_brightness(scene: Scene) -> Float:
@@ -90,41 +86,18 @@ def scene_brightness(scene: Scene) -> Float:
     return brightness(scene.reflectance(), scene.bands) * np.float32(QUANTIFICATION)
 
 
-def two_heads(model: Network, thresholds: Thresholds) -> Mapper:
-    """The mapper of a network with two heads, by ``decide``."""
-    return lambda scene: decide(predict_scene(model, model_input(model, scene)), scene_brightness(scene), thresholds)
-
-
-def three_classes(model: Network, threshold: float) -> Mapper:
-    """The mapper of a network with three classes, by ``evaluation.classify``."""
-    return lambda scene: classify(predict_scene(model, model_input(model, scene)), threshold)
-
-
-def unmasked(model: Network, threshold: float) -> Mapper:
-    """The mapper of a network of either kind that answers land or water everywhere, whatever it says of clouds."""
-
-    def mapper(scene: Scene) -> Codes:
-        score = water_given_seen(predict_scene(model, model_input(model, scene)))
-        return np.where(np.isnan(score), INVALID, np.where(score >= threshold, WATER, LAND)).astype(np.uint8)
-
-    return mapper
-
-
-def masked(mapper: Mapper, model: Network, threshold: float = 0.5) -> Mapper:
-    """A mapper whose answer is withdrawn wherever a network sees cloud, thick or thin: the usual cloud mask.
+def ground_map(probabilities: Float, threshold: float) -> Codes:
+    """Class map that answers land or water everywhere, whatever the network says of clouds.
 
     Args:
-        mapper: what maps the ground.
-        model: a network of either kind.
-        threshold: cloud where its probability is at least this.
+        probabilities: land, water and cloud, ``(3, height, width)``; NaN where there are no data.
+        threshold: water where its probability given that the ground is seen is at least this.
+
+    >>> ground_map(np.array([0.02, 0.08, 0.9]).reshape(3, 1, 1), 0.5).tolist()
+    [[2]]
     """
-
-    def hide(scene: Scene) -> Codes:
-        codes = mapper(scene)
-        cloud = predict_scene(model, model_input(model, scene))[2]
-        return np.where((codes != INVALID) & (cloud >= threshold), CLOUD, codes).astype(np.uint8)
-
-    return hide
+    water = water_given_seen(probabilities)
+    return np.where(np.isnan(water), INVALID, np.where(water >= threshold, WATER, LAND)).astype(np.uint8)
 
 
 def flood_trace(codes: Codes, reflectance: ArrayLike, bands: str | Sequence[str] = BANDS) -> NDArray[np.bool_]:
