@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,8 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_simulate(commands)
     _add_train(commands)
+    _add_map(commands)
+    _add_predict(commands)
     _add_run(commands)
     _add_site(commands)
     return parser
@@ -116,6 +119,90 @@ def _train(options: argparse.Namespace) -> int:
 
 def _report_epoch(number: int, row: dict[str, float]) -> None:
     print(f"epoch {number:3d}  " + "  ".join(f"{name} {value:.4f}" for name, value in row.items()), flush=True)
+
+
+def _add_map(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("map", help="map a flood from an image before it and one after")
+    parser.add_argument("pre", type=Path, metavar="PRE", help="scene or class map before the flood")
+    parser.add_argument("post", type=Path, metavar="POST", help="scene or class map during or after it")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
+    parser.add_argument("--permanent", type=Path, metavar="FILE", help="layer of permanent water (JRC)")
+    parser.add_argument("--dates", type=date.fromisoformat, nargs=2, metavar=("PRE", "POST"), help="YYYY-MM-DD")
+    parser.add_argument("--model", default="unet", help="shipped network that maps scenes; default: unet")
+    parser.add_argument("--threshold", type=_share, help="water from this probability on; default: the network's own")
+    parser.add_argument("--min-area", type=_size, default=1000, metavar="M2", help="smallest patch; default: 1000 m²")
+    parser.add_argument("--simplify", type=_size, default=10, metavar="M", help="outlines may move by; default: 10 m")
+    parser.add_argument(
+        "--error", type=_size, nargs=2, metavar=("LOW", "HIGH"), help="true over mapped area, from validation events"
+    )
+    parser.set_defaults(call=_map)
+
+
+def _map(options: argparse.Namespace) -> int:
+    from .event_map import MapOptions, map_event
+    from .floodmaps import Bounds
+    from .models import ModelError
+    from .rasters import SceneError
+
+    names = ("model", "threshold", "permanent", "min_area", "simplify")
+    chosen = MapOptions(
+        **{name: getattr(options, name) for name in names},
+        days=tuple(options.dates) if options.dates else None,
+        error=Bounds(*options.error) if options.error else None,
+    )
+    try:
+        made = map_event(options.pre, options.post, options.out, chosen)
+    except (SceneError, ModelError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    for kind, path in made.items():
+        print(f"{kind:>10}  {path}")
+    return 0
+
+
+def _size(text: str) -> float:
+    if not (size := float(text)) >= 0 or size == float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of at least 0")
+    return size
+
+
+def _share(text: str) -> float:
+    if not 0 <= (share := float(text)) <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return share
+
+
+def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("predict", help="map scenes: classes and the probability of water")
+    parser.add_argument("scenes", nargs="+", metavar="SCENE", help="GeoTIFF, .SAFE folder or folder of Landsat bands")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the maps")
+    parser.add_argument("--model", default="unet", help="shipped weights or a .safetensors file; default: unet")
+    parser.add_argument("--threshold", type=float, help="water from this probability; default: the model's own")
+    parser.add_argument(
+        "--bands", help="what a GeoTIFF's bands are: a named set, landsat, or B2,B3,…; default: its own"
+    )
+    parser.add_argument("--offset", type=int, choices=(0, -1000), help="RADIO_ADD_OFFSET where the file is silent")
+    parser.add_argument("--engine", default="torch", help="what computes; auto tries all that are installed")
+    parser.add_argument("--uncertainty", type=_positive, default=0, metavar="T", help="map uncertainty, too: T samples")
+    parser.set_defaults(call=_predict)
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from .models import ModelError
+    from .predict import map_files
+    from .products import parse_bands
+    from .rasters import SceneError
+
+    settings = {name: getattr(options, name) for name in ("model", "threshold", "offset", "engine", "uncertainty")}
+    bands = parse_bands(options.bands) if options.bands else None
+    try:
+        found = map_files(options.scenes, options.out, bands=bands, **settings)
+    except (SceneError, ModelError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    for products in found:
+        print(*(path for path in (products.class_map, products.water, products.uncertainty) if path))
+    return 0
 
 
 def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

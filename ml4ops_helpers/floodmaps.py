@@ -138,7 +138,8 @@ def vectorise(
         found: codes on a grid.
         names: name of each code.
         codes: which to outline; default all but 0.
-        min_area: minimum mapping unit, m²; smaller patches are left out. Holes stay, however small.
+        min_area: minimum mapping unit, m²; smaller patches are left out. Holes stay, however small; so do patches of
+            code 0: nothing is known of them, and leaving one out would claim something.
         simplify: how far an outline may move, metres; 0 keeps the edges of the pixels (Douglas & Peucker 1973,
             DOI 10.3138/FM57-6770-U75U-7727). Outlines of neighbours may then overlap or part by as much.
 
@@ -153,7 +154,7 @@ def vectorise(
         raise ValueError(f"min_area {min_area} m² and simplify {simplify} m must be 0 or more")
     wanted = range(1, len(names)) if codes is None else codes
     areas = pixel_areas(found.grid)
-    parts = [_patches(found, areas, code, names[code], min_area) for code in wanted]
+    parts = [_patches(found, areas, code, names[code], min_area if code else 0) for code in wanted]
     rows = [row for part in parts for row in part]
     frame = gpd.GeoDataFrame(rows, columns=["class", "area_km2", "geometry"], geometry="geometry", crs=found.grid.crs)
     frame = frame.sort_values("area_km2", ascending=False, kind="stable", ignore_index=True)

@@ -105,14 +105,20 @@ def gallery(pictures: Mapping[str, NDArray[Any]], columns: int = 3, pixel: float
             drawn = ax.imshow(picture, cmap="viridis", vmin=np.nanmin(picture), vmax=np.nanpercentile(picture, 99.5))
             fig.colorbar(drawn, ax=ax, orientation="horizontal", shrink=0.85, pad=0.02, label=unit)
     if pixel:
-        _scale_bar(axes[0], 1000 / pixel)
+        scale_bar(axes[0], 1000 / pixel)
     if present:
         patches = [Patch(color=CLASS_COLOURS[CLASS_NAMES[c]], label=CLASS_NAMES[c]) for c in sorted(present)]
         fig.legend(handles=patches, loc="outside lower center", ncols=len(patches))
     return fig
 
 
-def _scale_bar(ax: Axes, length: float) -> None:
+def scale_bar(ax: Axes, length: float) -> None:
+    """Draw a scale bar of 1 km at the lower left of a map.
+
+    Args:
+        ax: with the map, whose axes count pixels.
+        length: how many pixels 1 km has.
+    """
     height = ax.get_ylim()[0]
     ax.plot([0.05 * height, 0.05 * height + length], [0.93 * height] * 2, color="black", lw=5, solid_capstyle="butt")
     ax.plot([0.05 * height, 0.05 * height + length], [0.93 * height] * 2, color="white", lw=3, solid_capstyle="butt")

@@ -131,6 +131,10 @@ class TestOutlines:
         assert outlines["area_km2"].tolist() == pytest.approx([n * TRUE_PIXEL / 1e6 for n in left], rel=1e-5)
         assert outlines.crs == "EPSG:32630"
 
+    def test_no_gap_in_what_was_observed_is_too_small(self) -> None:
+        outlines = fm.vectorise(on_grid([[3, 0, 1]]), codes=[fm.NOT_OBSERVED, fm.FLOOD], min_area=1000)
+        assert outlines["class"].tolist() == ["not observed"]
+
     def test_minimum_mapping_unit_is_in_true_square_metres_in_degrees(self) -> None:
         """At 60° north a pixel of a thousandth of a degree has about 55.8 by 111.4 metres."""
         found = on_grid([[3]], transform=Affine(0.001, 0, 10, 0, -0.001, 60), crs="EPSG:4326")

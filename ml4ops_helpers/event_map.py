@@ -1,0 +1,220 @@
+"""From two images to all that a user of a flood map asks for: what ``ml4ops map`` does.
+
+Explained in ``08_map_the_flood``.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from affine import Affine
+from rasterio.warp import Resampling, reproject
+from rasterio.windows import Window
+
+from ml4ops_helpers import __version__
+from ml4ops_helpers.classmaps import ClassMap, align, read_class_map, read_permanent, write_class_map
+from ml4ops_helpers.evaluation import classify
+from ml4ops_helpers.floodmaps import (
+    FLOOD,
+    NOT_OBSERVED,
+    PERMANENT,
+    RECEDED,
+    UNKNOWN_BEFORE,
+    Bounds,
+    change_areas,
+    difference,
+    vectorise,
+    write_change,
+    write_vectors,
+)
+from ml4ops_helpers.grids import Grid
+from ml4ops_helpers.inference import predict_scene
+from ml4ops_helpers.models import load_pretrained
+from ml4ops_helpers.plots import label_picture
+from ml4ops_helpers.products import open_product
+from ml4ops_helpers.rasters import SceneError, open_raster
+from ml4ops_helpers.report import event_report
+from ml4ops_helpers.sentinel2 import Float, composite
+from ml4ops_helpers.webmap import MOST_PIXELS, interactive_map
+
+PICTURE_BANDS = ("B11", "B8", "B4")
+
+
+@dataclass(frozen=True)
+class MapOptions:
+    """How a map is made.
+
+    Attributes:
+        model: which of the shipped networks maps a scene.
+        threshold: water from this probability on; default the network's own.
+        permanent: layer of permanent water, if there is one.
+        days: of the two images, where they are known.
+        min_area: minimum mapping unit of the outlines, m².
+        simplify: how far an outline may move, metres.
+        error: true area over mapped area, least and most, from validation events.
+    """
+
+    model: str = "unet"
+    threshold: float | None = None
+    permanent: Path | None = None
+    days: tuple[date, date] | None = None
+    min_area: float = 1000
+    simplify: float = 10
+    error: Bounds | None = None
+
+
+def map_event(pre: Path | str, post: Path | str, out: Path | str, options: MapOptions | None = None) -> dict[str, Path]:
+    """Map a flood from two images, and write what a user needs.
+
+    Args:
+        pre: before the flood: a class map, or a scene that the network maps first.
+        post: during or after it; the map is made on its grid.
+        out: folder to write to; nothing appears there before everything is done.
+        options: how.
+
+    Returns:
+        The files: ``change`` (GeoTIFF), ``gpkg`` and ``geojson`` (outlines), ``areas`` (CSV), ``map`` (interactive,
+        HTML), ``report`` (HTML), and ``pre_class`` and ``post_class`` where a scene was mapped.
+
+    Raises:
+        SceneError: a file cannot be used, or the two show different places.
+        ModelError: no such network ships.
+    """
+    out, options = Path(out), options or MapOptions()
+    if out.exists() and not out.is_dir():
+        raise SceneError(f"{out}: a file, expected a folder to write to; choose another name")
+    before, after = (
+        observe(path, options, day) for path, day in zip((pre, post), options.days or (None, None), strict=True)
+    )
+    layer = None if options.permanent is None else read_permanent(options.permanent)
+    change = difference(before, after, layer)
+    place = next(folder for folder in (out, *out.absolute().parents) if folder.is_dir())
+    with tempfile.TemporaryDirectory(prefix=".ml4ops-map-", dir=place) as work:
+        made = _write_all(
+            Path(work), Path(post).stem, change, {"before": (pre, before), "after": (post, after)}, options
+        )
+        out.mkdir(parents=True, exist_ok=True)
+        return {kind: path.replace(out / path.name) for kind, path in made.items()}
+
+
+def is_class_map(path: Path | str) -> bool:
+    """Whether a file holds class codes, not an image: one band of uint8."""
+    if Path(path).is_dir():
+        return False
+    with open_raster(path) as source:
+        return bool(source.count == 1 and source.dtypes[0] == "uint8")
+
+
+def observe(path: Path | str, options: MapOptions, day: date | None = None) -> ClassMap:
+    """Class map of a file: read, or made from a scene by a shipped network.
+
+    Args:
+        path: a class map, or any product that ``products.open_product`` takes.
+        options: which network and threshold.
+        day: when the image was taken.
+
+    Raises:
+        SceneError: the file is neither.
+        ModelError: no such network ships.
+    """
+    if is_class_map(path):
+        return read_class_map(path, day)
+    model, about = load_pretrained(options.model)
+    with open_product(path, model.bands) as product:
+        grid = Grid(product.shape, product.crs, product.transform)
+        reflectance = product.read(Window(0, 0, grid.shape[1], grid.shape[0]))
+    threshold = about["threshold"] if options.threshold is None else options.threshold
+    return ClassMap(classify(predict_scene(model, reflectance), threshold), grid, Path(path).stem, day)
+
+
+def picture_of(path: Path | str, grid: Grid) -> Float:
+    """Picture of a scene or class map, thinned to what a page can show, over the area of a grid.
+
+    Args:
+        path: the file; a scene is shown in short-wave infrared, near infrared and red.
+        grid: what the picture has to cover, whatever the file's CRS.
+
+    Returns:
+        float32 ``(height, width, 3)`` in 0 to 1, black where the file does not reach.
+    """
+    step = -(-max(grid.shape) // MOST_PIXELS)
+    coarse = _thinned(grid, step)
+    if is_class_map(path):
+        return label_picture(align(read_class_map(path), coarse).codes)
+    with open_product(path, PICTURE_BANDS) as product:
+        own = _thinned(Grid(product.shape, product.crs, product.transform), step)
+        strips = [
+            product.read(Window(0, row, product.shape[1], min(step, product.shape[0] - row)))[:, 0, ::step]
+            for row in range(0, product.shape[0], step)
+        ]
+    bands = np.stack(strips, axis=1)
+    if not own.same_as(coarse):
+        where = {"src_crs": own.crs, "src_transform": own.transform, "dst_crs": coarse.crs}
+        moved = np.zeros((len(bands), *coarse.shape), np.float32)
+        reproject(bands, moved, dst_transform=coarse.transform, resampling=Resampling.bilinear, src_nodata=np.nan,
+                  dst_nodata=0, **where)  # fmt: skip
+        bands = moved
+    return composite(bands, PICTURE_BANDS, "swir")
+
+
+def _thinned(grid: Grid, step: int) -> Grid:
+    shape = (-(-grid.shape[0] // step), -(-grid.shape[1] // step))
+    a, b, c, d, e, f = grid.transform[:6]
+    return Grid(shape, grid.crs, Affine(a * step, b * step, c, d * step, e * step, f))
+
+
+def _write_all(
+    folder: Path, name: str, change: ClassMap, sources: Mapping[str, tuple[Path | str, ClassMap]], options: MapOptions
+) -> dict[str, Path]:
+    """Write every file into a folder; which is which."""
+    codes = (NOT_OBSERVED, PERMANENT, FLOOD, RECEDED, UNKNOWN_BEFORE)
+    outlines = vectorise(change, codes=codes, min_area=options.min_area, simplify=options.simplify)
+    title = f"Flood map: {name}"
+    pictures = {f"{when}: {one.name}": picture_of(path, change.grid) for when, (path, one) in sources.items()}
+    report = event_report(
+        change, title=title, pictures=pictures, facts=_facts(change, sources, options), error=options.error
+    )
+    made = {
+        "change": write_change(folder / f"{name}_change.tif", change),
+        "gpkg": write_vectors(folder / f"{name}_flood.gpkg", outlines),
+        "geojson": write_vectors(folder / f"{name}_flood.geojson", outlines),
+    }
+    texts = {
+        "areas": ("areas.csv", change_areas(change).to_csv()),
+        "map": ("map.html", interactive_map(outlines, change.grid, pictures, title)),
+        "report": ("report.html", report),
+    }
+    for kind, (ending, text) in texts.items():
+        made[kind] = folder / f"{name}_{ending}"
+        made[kind].write_text(text, encoding="utf-8")
+    for (path, one), kind in zip(sources.values(), ("pre_class", "post_class"), strict=True):
+        if not is_class_map(path):
+            made[kind] = write_class_map(folder / f"{name}_{kind}.tif", one)
+    return made
+
+
+def _facts(change: ClassMap, sources: Mapping[str, tuple[Path | str, ClassMap]], options: MapOptions) -> dict[str, str]:
+    """How the map was made, for its report."""
+    facts = {
+        f"image {when}": f"{Path(path).name}{'' if one.day is None else f', {one.day}'}"
+        for when, (path, one) in sources.items()
+    }
+    if not all(is_class_map(path) for path, _ in sources.values()):
+        _, about = load_pretrained(options.model)
+        threshold = about["threshold"] if options.threshold is None else options.threshold
+        facts["network"] = (
+            f"{options.model}, trained on simulated scenes only; water from probability {threshold:.3f} on"
+        )
+    facts["permanent water"] = options.permanent.name if options.permanent else "no layer given"
+    side = abs(change.grid.transform.a)
+    facts["place"] = "{:.4f}° E, {:.4f}° N".format(*change.grid.centre)
+    facts["grid"] = f"{change.grid.shape[0]} × {change.grid.shape[1]} pixels of {side:g}, {change.grid.crs.to_string()}"
+    facts["outlines"] = f"patches of at least {options.min_area:g} m², moved by at most {options.simplify:g} m"
+    facts["program"] = f"ml4ops {__version__}, rasterio {rasterio.__version__}"
+    return facts
