@@ -66,8 +66,8 @@ def predict_scene(model: Network, reflectance: ArrayLike, *, tile: int | None = 
     found = np.empty((3, *shape), np.float32)
     with evaluating(model):
         for window in core_windows(shape, core):
-            part = predict_window(lambda w: image[:, *w.toslices()], run, window, shape, core, halo)
-            found[:, *window.toslices()] = part
+            part = read_mirrored(lambda w: image[:, *w.toslices()], window, shape, core, halo)
+            found[:, *window.toslices()] = predict_window(run, part, window, halo)
     return found
 
 
@@ -95,28 +95,24 @@ def check_reflectance(model: Network, reflectance: ArrayLike) -> Float:
     return image
 
 
-def predict_window(
-    read: Reader, run: Runner, window: Window, shape: tuple[int, int], core: tuple[int, int], halo: int
-) -> Float:
+def predict_window(run: Runner, image: Float, window: Window, halo: int) -> Float:
     """Class probabilities of one window of a scene.
 
     Args:
-        read: reads the scene.
         run: computes the network, from ``torch_runner`` or an engine.
+        image: the window's reflectance, from ``read_mirrored``.
         window: which pixels, from ``core_windows``.
-        shape: height and width of the scene, pixels.
-        core: height and width of what the network computes, from ``core_shape``.
         halo: from ``receptive_field``.
 
     Returns:
         float32 ``(3, height, width)`` of the window, NaN where there are no data.
     """
-    inside = np.s_[: window.height, : window.width]
-    image = read_mirrored(read, window, shape, core, halo)
-    missing = np.asarray(np.isnan(image[:, halo : halo + core[0], halo : halo + core[1]]).all(axis=0))[inside]
+    inside = np.s_[:, halo : halo + window.height, halo : halo + window.width]
+    missing = np.asarray(np.isnan(image[inside]).all(axis=0))
     if missing.all():
         return np.full((3, *missing.shape), np.nan, np.float32)
-    found: Float = to_probabilities(torch.from_numpy(run(np.nan_to_num(image))))[:, *inside].numpy()
+    logits = torch.from_numpy(run(np.nan_to_num(image)))
+    found: Float = to_probabilities(logits)[:, : window.height, : window.width].numpy()
     found[:, missing] = np.nan
     return found
 
