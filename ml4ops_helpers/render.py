@@ -16,6 +16,7 @@ from ml4ops_helpers.landscape import COVERS, PIXEL, Float, Place, fractal, rank
 from ml4ops_helpers.sentinel2 import BANDS, RESOLUTION, THICK_CLOUD_BRIGHTNESS, brightness
 from ml4ops_helpers.spectra import (
     ENDMEMBERS,
+    SNOW,
     Atmosphere,
     Spectrum,
     add_cloud,
@@ -50,7 +51,7 @@ class Look:
     """What the images of one event share: season, soils, water, sensor.
 
     Attributes:
-        greenness: factor on the plant cover, 0 to about 1.2.
+        greenness: factor on the plant cover, 0 to about 1.5.
         soils: weights of ``SOILS``.
         tint: factor on every endmember, ``{name: (13,)}``: no two regions have the same soil or crop.
         sediment: suspended matter of the flood and of the permanent water, mg/L.
@@ -59,10 +60,12 @@ class Look:
         chlorophyll: mg/m³.
         cdom: absorption of dissolved matter at 443 nm, 1/m.
         emergent: how much of plants and ploughed soil stands out of shallow water, 0 to 1.
-        wetness: how wet the ground is, 0 to 1.
+        wetness: factor on the moisture of the soil, 0 to about 2.
         glint: reflectance of the water surface itself.
         nearest: whether 20 and 60 m bands are resampled by nearest neighbour (else bilinear).
         noise: standard deviation of the sensor noise, reflectance.
+        snow: share of the land under snow, the highest and coldest, 0 to 1.
+        melt: factor on the reflectance of fresh snow: old and dirty snow is darker.
     """
 
     greenness: float
@@ -78,6 +81,8 @@ class Look:
     glint: float
     nearest: bool
     noise: float
+    snow: float
+    melt: float
 
 
 @dataclass(frozen=True)
@@ -191,7 +196,26 @@ def dry_ground(rng: np.random.Generator, place: Place, look: Look, damp: Float) 
     dy, dx = np.gradient(place.elevation, PIXEL)
     turn = rng.uniform(0, 2 * np.pi)
     shade = np.clip(1 - 0.8 * (dx * np.cos(turn) + dy * np.sin(turn)), 0.25, 1.5)
-    return np.asarray(ground * texture * shade, np.float32)
+    ground = ground * texture
+    if look.snow:
+        cover = snow_cover(rng, place, look.snow)
+        ground = ground * (1 - cover) + look.melt * SNOW[:, None, None] * cover
+    return np.asarray(ground * shade, np.float32)
+
+
+def snow_cover(rng: np.random.Generator, place: Place, share: float) -> Float:
+    """Share of each pixel under snow, ``(size, size)``: patches, more of them higher up.
+
+    Args:
+        rng: source of randomness.
+        place: the land.
+        share: share of the place that has snow, 0 to 1.
+    """
+    size = len(place.cover)
+    height = place.elevation / max(float(place.elevation.std()), 1e-3)
+    cold = rank(fractal(rng, size, 1.4) + 0.6 * height)
+    patches = np.clip((cold - (1 - share)) / 0.06, 0, 1)
+    return np.asarray(patches * np.clip(0.8 + 0.3 * fractal(rng, size, 0.6), 0, 1), np.float32)
 
 
 def _mix(share: dict[str, Float], look: Look, names: tuple[str, ...]) -> Spectrum:

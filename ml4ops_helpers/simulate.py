@@ -44,7 +44,7 @@ TRUTH_BANDS = ("label_under_cloud", "cloud_optical_thickness", "elevation_m", "h
 PROFILES: dict[str, tuple[dict[str, tuple[int, int]], int]] = {
     # (events, places of each event) in each split, pixels a side
     "smoke": ({"train": (4, 1), "val": (2, 1), "test": (2, 1)}, 256),
-    "lecture": ({"train": (56, 1), "val": (6, 2), "test": (8, 2)}, 512),
+    "lecture": ({"train": (56, 1), "val": (12, 1), "test": (8, 2)}, 512),
     "full": ({"train": (160, 1), "val": (12, 2), "test": (20, 2)}, 512),
 }
 
@@ -122,8 +122,9 @@ def draw_event(split: str, number: int, places: int, seed: int) -> Event:
     weights = rng.dirichlet(np.full(len(COVERS), 0.6))
     weights[COVERS.index("plastic")] *= 0.2
     weights[COVERS.index("burnt")] *= 0.3
+    mountains = rng.uniform() < 0.15  # a valley between them: their dark slopes look like water
     region = Region(
-        relief=float(np.exp(rng.uniform(np.log(1), np.log(60)))),
+        relief=float(np.exp(rng.uniform(np.log(1), np.log(60)))) * (5 if mountains else 1),
         plain=float(np.exp(rng.uniform(np.log(200), np.log(1500)))),
         river=float(rng.choice([0, np.exp(rng.uniform(np.log(12), np.log(300)))], p=(0.25, 0.75))),
         farmed=float(rng.choice([rng.uniform(0, 0.3), rng.uniform(0.4, 1)], p=(0.35, 0.65))),
@@ -132,10 +133,11 @@ def draw_event(split: str, number: int, places: int, seed: int) -> Event:
         lakes=float(rng.choice([0, rng.uniform(0.001, 0.03)])),
         embanked=float(rng.uniform(0.05, 0.6)),
     )
+    snowy = abs(lat) > 35 and rng.uniform() < 0.3  # many a flood is of melting snow
     tint = {name: _tint(rng) for name in ENDMEMBERS}
     river = np.exp(rng.uniform(np.log(2), np.log(300)))
     look = Look(
-        greenness=float(rng.uniform(0.4, 1.2)),
+        greenness=float(rng.uniform(0.3, 1.5)),
         soils=tuple(rng.dirichlet(np.full(len(SOILS), 0.7))),
         tint=tint,
         sediment=(float(np.exp(rng.uniform(np.log(5), np.log(1500)))), float(river)),
@@ -144,10 +146,12 @@ def draw_event(split: str, number: int, places: int, seed: int) -> Event:
         chlorophyll=float(np.exp(rng.uniform(np.log(0.5), np.log(60)))),
         cdom=float(np.exp(rng.uniform(np.log(0.1), np.log(6)))),
         emergent=float(rng.uniform(0, 0.8)),
-        wetness=float(rng.uniform(0.5, 1.6)),  # it has rained
+        wetness=float(rng.uniform(0.3, 2.0)),
         glint=float(rng.choice([rng.uniform(0, 0.008), rng.uniform(0.01, 0.03)], p=(0.8, 0.2))),
         nearest=bool(rng.uniform() < 0.5),
         noise=float(rng.uniform(0.0005, 0.002)),
+        snow=float(rng.uniform(0.03, 0.4)) if snowy else 0.0,
+        melt=float(rng.uniform(0.55, 1)),
     )
     flooded = {"train": (0.002, 0.10), "val": (0.03, 0.25), "test": (0.08, 0.45)}[split]
     cloudy = rng.uniform(size=places) < 0.6
@@ -316,6 +320,7 @@ def write_scene(root: Path, event: Event, place_number: int, size: int, seed: in
         "radio_add_offset": event.offset,
         "region": described["region"],
         "air": described["air"],
+        "snow": event.look.snow,
         "covers": dict(zip(COVERS, event.region.covers, strict=True)),
         "fields": list(FIELDS),
     }

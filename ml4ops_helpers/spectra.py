@@ -43,6 +43,14 @@ Levels and shapes follow the classes of the USGS spectral library (Kokaly et al.
 ECOSTRESS library (Meerdink et al. 2019, DOI 10.1016/j.rse.2019.05.015); canopies include their own shade.
 """
 
+SNOW: Spectrum = np.array(
+    # B1   B2    B3    B4    B5    B6    B7    B8    B8A   B9    B10   B11   B12
+    (0.84, 0.86, 0.87, 0.86, 0.84, 0.81, 0.78, 0.74, 0.70, 0.60, 0.30, 0.10, 0.08),
+    np.float32,
+)
+"""Reflectance of settled snow, rounded: white in the visible, dark in the short-wave infrared, where its grains absorb
+(Wiscombe & Warren 1980, DOI 10.1175/1520-0469(1980)037<2712:AMFTSA>2.0.CO;2)."""
+
 WATER_ABSORPTION: Spectrum = np.array(
     (0.007, 0.017, 0.062, 0.43, 0.70, 2.7, 2.3, 3.3, 4.6, 26.0, 400.0, 670.0, 1900.0), np.float32
 )

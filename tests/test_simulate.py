@@ -196,6 +196,17 @@ class TestOptics:
         assert (dark < lit).all()
         assert dark[1] / dark[7] > lit[1] / lit[7]
 
+    def test_snow_fools_an_index_and_is_land(self) -> None:
+        event = next(
+            e for e in (draw_event("train", n, 1, 0) for n in range(60)) if e.look.snow > 0.05 and not e.thick[0]
+        )
+        made = simulate_scene(event, 0, SIZE, seed=0)
+        seen = (made.image.astype(np.float32) + event.offset) / 1e4
+        snow = (made.label[1] == 1) & (made.label[0] == 1) & (seen[BANDS.index("B8")] > 0.45) & (seen[11] < 0.25)
+        assert 0.01 < snow.mean() < 0.5
+        assert np.median(water_index("mndwi", seen)[snow]) > 0.4
+        assert abs(event.lat) > 35
+
     def test_coarse_bands_are_blocks(self) -> None:
         band = np.random.default_rng(0).random((60, 60)).astype(np.float32)
         coarse = render._resample(band, 6, nearest=True)
