@@ -1,0 +1,188 @@
+"""Monte Carlo dropout: decode a scene again and again, each time without other channels.
+
+Dropout sits behind each block of the U-Net's decoder. So the encoder runs once, and so does all that follows from it
+alone; only what comes behind a mask is computed for every sample. Explained in ``06_quantify_uncertainty``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from ml4ops_helpers.models import ModelError, Network
+
+BLOCK = 512
+"""Longest side of what is decoded at once, pixels: small enough for the processor's cache."""
+_Module = Any  # torch says of a module's parts only that they are tensors or modules
+Masks = Sequence[Tensor]
+"""What each channel behind each decoder block is multiplied by: 0, or 1 / (1 - rate)."""
+
+
+def draw_masks(model: Network, samples: int, seed: int = 0) -> Iterator[Masks]:
+    """Draw which channels each sample drops.
+
+    A mask belongs to a sample, not to a place: whoever uses the same seed on another window of the scene gets the same
+    networks, so windows join without seams. The first masks of a long run are those of a short one.
+
+    Args:
+        model: a U-Net from ``build_model``; its own rate of dropout is used, 0 where it has none.
+        samples: how many.
+        seed: of the draws.
+
+    Returns:
+        For each sample one tensor ``(channels,)`` for each decoder block.
+
+    Raises:
+        ModelError: the network has no decoder to drop channels in.
+
+    Source: Gal & Ghahramani 2016, Dropout as a Bayesian approximation; whole channels: Tompson et al. 2015.
+
+    >>> from ml4ops_helpers.models import build_model
+    >>> coarse, *_, fine = next(draw_masks(build_model("unet", dropout=0.5), samples=1))
+    >>> len(coarse), len(fine), sorted(set(fine.tolist()))
+    (96, 16, [0.0, 2.0])
+    """
+    device = next(model.parameters()).device
+    blocks = [(block.conv2[0].out_channels, _rate(block)) for block in _body(model).context.decoder.blocks]
+    for sample in range(samples):
+        rng = np.random.default_rng((seed, sample))
+        kept = [(rng.random(channels) >= rate) / (1 - rate) for channels, rate in blocks]
+        yield [torch.from_numpy(mask.astype(np.float32)).to(device) for mask in kept]
+
+
+def _body(model: Network) -> _Module:
+    if not hasattr(model.body, "context"):
+        raise ModelError(
+            f"model {model.config['name']!r} has no dropout; use a U-Net: build_model('unet', dropout=0.1)"
+        )
+    return model.body
+
+
+def _rate(block: _Module) -> float:
+    return float(getattr(block.attention2, "p", 0.0))
+
+
+class DropoutSampler:
+    """A U-Net that has seen a window and can be asked what it says of it without some of its channels.
+
+    A decoder block repeats each pixel 2×2 and convolves 3×3; the two together are one transposed convolution 4×4 with
+    stride 2, which needs less than half of the multiplications. Batch norm is a factor and an offset, and joins the
+    weights. What an untouched skip connection adds is kept. All this changes results by rounding only.
+
+    Args:
+        model: a U-Net; nothing in it is changed, batch norm uses what training left.
+        window: reflectance ``(1, bands, height, width)`` with the halo, without NaN, sides multiples of 32.
+        halo: pixels around the window that give its edge neighbours, a multiple of 32, at least 64.
+
+    Raises:
+        ModelError: the network has no decoder to drop channels in.
+    """
+
+    def __init__(self, model: Network, window: Tensor, halo: int) -> None:
+        height, width = (n - 2 * halo for n in window.shape[2:])
+        with torch.inference_mode():
+            pyramid = _body(model).context.encoder(model.features(window))
+            self._rows = [
+                [
+                    _Decoder(
+                        model,
+                        pyramid,
+                        _Part(halo + row, halo + column, min(BLOCK, height - row), min(BLOCK, width - column)),
+                    )
+                    for column in range(0, width, BLOCK)
+                ]
+                for row in range(0, height, BLOCK)
+            ]
+
+    def logits(self, masks: Masks) -> Tensor:
+        """Logits ``(1, outputs, height, width)`` of the window without its halo, under the masks of one sample."""
+        with torch.inference_mode():
+            return torch.cat([torch.cat([part(masks) for part in row], dim=3) for row in self._rows], dim=2)
+
+
+class _Part(NamedTuple):
+    """A rectangle of a window, pixels; multiples of 32."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def of(self, layer: Tensor, level: int, margin: int) -> Tensor:
+        """The same rectangle and a margin around it, in a layer whose sides were halved so many times."""
+        top, left = self.top // 2**level - margin, self.left // 2**level - margin
+        height, width = (n // 2**level + 2 * margin for n in (self.height, self.width))
+        return layer[..., top : top + height, left : left + width]
+
+
+class _Decoder:
+    """The decoder on one rectangle: all that no mask changes is computed beforehand."""
+
+    def __init__(self, model: Network, pyramid: Sequence[Tensor], part: _Part) -> None:
+        body = _body(model)
+        coarsest = len(pyramid) - 1
+        skips = [part.of(pyramid[level], level, 4) if level else None for level in range(coarsest - 1, -1, -1)]
+        first, *self.blocks = [_fold(b, s) for b, s in zip(body.context.decoder.blocks, skips, strict=True)]
+        self.first = first(part.of(pyramid[-1], coarsest, 2))
+        self.head: nn.Conv2d = body.context.segmentation_head[0]
+        self.pixel: Tensor = body.pixel(part.of(pyramid[0], 0, 0))
+
+    def __call__(self, masks: Masks) -> Tensor:
+        x = self.first
+        for block, mask in zip(self.blocks, masks, strict=False):
+            x = block(x, mask)
+        weight = self.head.weight * masks[-1][:, None, None]
+        return _cut(functional.conv2d(x, weight, self.head.bias, padding=1)).add_(self.pixel)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A decoder block for one window: doubles the sides, two layers see two pixels, which are cut off."""
+
+    up: Tensor
+    skip: Tensor
+    weight: Tensor
+    bias: Tensor
+
+    def __call__(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        up = self.up if mask is None else self.up * mask[:, None, None, None]
+        x = functional.conv_transpose2d(x, up, stride=2, padding=1).add_(self.skip).relu_()
+        return _cut(functional.conv2d(x, self.weight, self.bias, padding=1).relu_())
+
+
+def _fold(block: _Module, skip: Tensor | None) -> _Block:
+    (first, bias), (second, second_bias) = (_without_batch_norm(layer) for layer in (block.conv1, block.conv2))
+    channels = first.shape[1] - (0 if skip is None else skip.shape[1])
+    added = bias[:, None, None] if skip is None else functional.conv2d(skip, first[:, channels:], bias, padding=1)
+    return _Block(
+        _doubling(first[:, :channels]), added, second.contiguous(memory_format=torch.channels_last), second_bias
+    )
+
+
+def _without_batch_norm(layer: _Module) -> tuple[Tensor, Tensor]:
+    """Weights and offsets of a convolution that does what it and its batch norm do in evaluation mode."""
+    conv, norm = layer[0], layer[1]
+    statistics = norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+    weight, bias = fuse_conv_bn_weights(conv.weight, conv.bias, *statistics)
+    return weight.detach(), bias.detach()
+
+
+_TAPS = torch.tensor([[0.0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
+"""Which taps of a 3×3 kernel meet the same coarse pixel, for each tap of the 4×4 kernel."""
+
+
+def _doubling(weight: Tensor) -> Tensor:
+    """Kernel ``(in, out, 4, 4)`` of the transposed convolution that repeats pixels 2×2 and convolves 3×3."""
+    taps = _TAPS.to(weight)
+    return torch.einsum("ki,lj,ocij->cokl", taps, taps, weight).contiguous()
+
+
+def _cut(x: Tensor) -> Tensor:
+    return x[..., 2:-2, 2:-2]
