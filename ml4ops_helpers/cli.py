@@ -88,7 +88,9 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--bands", default="bgriswir", help="a named band set; default: bgriswir")
     heads = ("classes", "cloud_water")
     parser.add_argument("--heads", choices=heads, default="classes", help="three classes, or cloud and water apart")
+    parser.add_argument("--dropout", type=float, default=0.0, help="rate in the U-Net's decoder; default: 0")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--half", action="store_true", help="store the weights in 16 bits")
     parser.add_argument("--out", type=Path, help="file of the weights; default: MODEL.safetensors")
     parser.set_defaults(call=_train)
 
@@ -104,7 +106,9 @@ def _train(options: argparse.Namespace) -> int:
     config = replace(CONFIGS[options.profile], seed=options.seed)
     try:
         table = get_dataset(options.data, profile=options.profile, seed=options.seed)
-        model = build_model(options.model, options.bands, heads=options.heads, seed=options.seed)
+        model = build_model(
+            options.model, options.bands, heads=options.heads, dropout=options.dropout, seed=options.seed
+        )
         history = train(model, table, config, checkpoint=out.with_suffix(".checkpoint"), after_epoch=_report_epoch)
     except (SceneError, ModelError, ValueError) as error:
         print(error, file=sys.stderr)
@@ -112,13 +116,22 @@ def _train(options: argparse.Namespace) -> int:
     about = {"threshold": history.threshold, "data": dataset_hash(table), "profile": options.profile}
     if model.heads == "cloud_water":
         about["cloud_threshold"] = cloud_threshold(model, table[table["split"] == "val"])
-    save_model(model, out, about | {"val_iou": history.epochs[history.best]["val_iou"], "config": asdict(config)})
+    about |= {"val_iou": history.epochs[history.best]["val_iou"], "config": asdict(config)}
+    save_model(model, out, about, half=options.half)
     print(f"{out}: epoch {history.best + 1}, threshold {history.threshold:.3f}")
     return 0
 
 
 def _report_epoch(number: int, row: dict[str, float]) -> None:
     print(f"epoch {number:3d}  " + "  ".join(f"{name} {value:.4f}" for name, value in row.items()), flush=True)
+
+
+def _add_mapping(parser: argparse.ArgumentParser) -> None:
+    """What decides how a scene is mapped."""
+    parser.add_argument("--model", default="unet", help="shipped weights or a .safetensors file; default: unet")
+    parser.add_argument("--threshold", type=_share, help="water from this probability; default: the model's own")
+    parser.add_argument("--bands", help="a GeoTIFF's bands: a named set, landsat, or B2,B3,…; default: its own")
+    parser.add_argument("--offset", type=int, choices=(0, -1000), help="RADIO_ADD_OFFSET where the file is silent")
 
 
 def _add_map(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -128,13 +141,10 @@ def _add_map(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
     parser.add_argument("--permanent", type=Path, metavar="FILE", help="layer of permanent water (JRC)")
     parser.add_argument("--dates", type=date.fromisoformat, nargs=2, metavar=("PRE", "POST"), help="YYYY-MM-DD")
-    parser.add_argument("--model", default="unet", help="shipped network that maps scenes; default: unet")
-    parser.add_argument("--threshold", type=_share, help="water from this probability on; default: the network's own")
+    _add_mapping(parser)
     parser.add_argument("--min-area", type=_size, default=1000, metavar="M2", help="smallest patch; default: 1000 m²")
     parser.add_argument("--simplify", type=_size, default=10, metavar="M", help="outlines may move by; default: 10 m")
-    parser.add_argument(
-        "--error", type=_size, nargs=2, metavar=("LOW", "HIGH"), help="true over mapped area, from validation events"
-    )
+    parser.add_argument("--error", type=_size, nargs=2, metavar=("LOW", "HIGH"), help="true area over mapped")
     parser.set_defaults(call=_map)
 
 
@@ -142,17 +152,19 @@ def _map(options: argparse.Namespace) -> int:
     from .event_map import MapOptions, map_event
     from .floodmaps import Bounds
     from .models import ModelError
+    from .products import parse_bands
     from .rasters import SceneError
 
-    names = ("model", "threshold", "permanent", "min_area", "simplify")
+    names = ("model", "threshold", "offset", "permanent", "min_area", "simplify")
     chosen = MapOptions(
         **{name: getattr(options, name) for name in names},
+        bands=parse_bands(options.bands) if options.bands else None,
         days=tuple(options.dates) if options.dates else None,
         error=Bounds(*options.error) if options.error else None,
     )
     try:
         made = map_event(options.pre, options.post, options.out, chosen)
-    except (SceneError, ModelError) as error:
+    except (SceneError, ModelError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     for kind, path in made.items():
@@ -176,12 +188,7 @@ def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = commands.add_parser("predict", help="map scenes: classes and the probability of water")
     parser.add_argument("scenes", nargs="+", metavar="SCENE", help="GeoTIFF, .SAFE folder or folder of Landsat bands")
     parser.add_argument("--out", type=Path, required=True, help="folder of the maps")
-    parser.add_argument("--model", default="unet", help="shipped weights or a .safetensors file; default: unet")
-    parser.add_argument("--threshold", type=float, help="water from this probability; default: the model's own")
-    parser.add_argument(
-        "--bands", help="what a GeoTIFF's bands are: a named set, landsat, or B2,B3,…; default: its own"
-    )
-    parser.add_argument("--offset", type=int, choices=(0, -1000), help="RADIO_ADD_OFFSET where the file is silent")
+    _add_mapping(parser)
     parser.add_argument("--engine", default="torch", help="what computes; auto tries all that are installed")
     parser.add_argument("--uncertainty", type=_positive, default=0, metavar="T", help="map uncertainty, too: T samples")
     parser.set_defaults(call=_predict)

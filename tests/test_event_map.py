@@ -20,7 +20,6 @@ from ml4ops_helpers import floodmaps as fm
 from ml4ops_helpers.classmaps import ClassMap, read_class_map
 from ml4ops_helpers.event_map import MapOptions, map_event
 from ml4ops_helpers.grids import Grid
-from ml4ops_helpers.models import build_model
 from ml4ops_helpers.rasters import SceneError, open_raster, write_raster
 from ml4ops_helpers.sentinel2 import CLOUD, LAND, WATER
 from ml4ops_helpers.webmap import interactive_map, show_map
@@ -30,10 +29,8 @@ SIZE = 40
 
 
 @pytest.fixture(autouse=True)
-def _light(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A small network instead of the shipped one, and signals left alone."""
+def _keep_signals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli.signal, "signal", lambda number, handler: None)
-    monkeypatch.setattr(event_map, "load_pretrained", lambda name: (build_model("linear").eval(), {"threshold": 0.5}))
 
 
 @pytest.fixture
@@ -80,15 +77,18 @@ class TestMapEvent:
         assert "New flood seen: 0.010 km²." in text
         assert "0.018 km²" in text  # 80 pixels under cloud besides
         assert "after.tif, 2024-11-01" in text
+        assert event_map.SHIPPED not in text  # the class maps were made elsewhere
 
     def test_scenes_are_mapped_first(self, tiny_scene: Callable[..., Path], tmp_path: Path) -> None:
         pre, post = tiny_scene("a.tif"), tiny_scene("b.tif", image=tiny_image(seed=1))
-        made = map_event(pre, post, tmp_path / "out", MapOptions(min_area=0))
+        made = map_event(pre, post, tmp_path / "out", MapOptions(model="linear", threshold=0.5, min_area=0))
         codes = {kind: read_class_map(made[kind]) for kind in ("pre_class", "post_class")}
         with open_raster(made["change"]) as source:
             change = fm.difference(codes["pre_class"], codes["post_class"])
             assert np.array_equal(source.read(1), change.codes)
-        assert "trained on simulated scenes only; water from probability 0.500 on" in made["report"].read_text()
+        text = made["report"].read_text()
+        assert "linear; water from a probability of 0.500 on" in text
+        assert event_map.SHIPPED in text
 
     def test_images_of_other_crs_and_size(self, pair: tuple[Path, Path], tiny_scene: Callable[..., Path]) -> None:
         """A scene in degrees against a class map in metres; the picture is moved as well."""
@@ -97,7 +97,7 @@ class TestMapEvent:
         picture = event_map.picture_of(scene, read_class_map(pair[1]).grid)
         assert picture.shape == (SIZE, SIZE, 3)
         assert (picture > 0).any(axis=2).mean() > 0.9
-        made = map_event(scene, pair[1], scene.parent / "out", MapOptions())
+        made = map_event(scene, pair[1], scene.parent / "out", MapOptions(model="linear"))
         with open_raster(made["change"]) as source:
             assert source.shape == (SIZE, SIZE)
 
@@ -152,7 +152,10 @@ class TestCommand:
         write("far.tif", np.ones((4, 4)), transform=Affine(10, 0, 300_000, 0, -10, 1_000_000))
         write("two_bands.tif", np.ones((2, 4, 4)))
         before = sorted(tmp_path.rglob("*"))
-        assert cli.main(["map", str(tmp_path / bad), str(pair[1]), "--out", str(tmp_path / "out")]) == 2
+        assert (
+            cli.main(["map", str(tmp_path / bad), str(pair[1]), "--out", str(tmp_path / "out"), "--model", "linear"])
+            == 2
+        )
         printed = capsys.readouterr()
         assert printed.err.count("\n") == 1
         assert message in printed.err
@@ -173,6 +176,14 @@ class TestCommand:
         with pytest.raises(OSError, match="disk full"):
             map_event(*pair, tmp_path / "out")
         assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == old
+
+    def test_bands_without_names_are_taken_from_the_option(
+        self, pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture
+    ) -> None:
+        scene = write_raster(tmp_path / "five.tif", tiny_image(SIZE)[[1, 2, 3, 7, 11]], **GRID)
+        names = ["--bands", "bgriswir", "--offset", "0", "--model", "linear"]
+        assert cli.main(["map", str(scene), str(pair[1]), "--out", str(tmp_path / "out"), *names]) == 0
+        assert "pre_class" in capsys.readouterr().out
 
     def test_wrong_options(self, pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
         for wrong in (
