@@ -58,10 +58,17 @@ lock: $(STAMP)  ## Regenerate requirements.lock and environment.yml from pyproje
 readme: $(STAMP)  ## Bring the README's measured minutes and picture up to date, after make book
 	$(BIN)/python -m ml4ops_helpers.press.readme
 
-weights: $(STAMP)  ## Train the networks that ship with the package again (minutes)
-	for model in linear cnn unet; do $(BIN)/ml4ops train --model $$model --out ml4ops_helpers/weights/$$model.safetensors; done
-	$(BIN)/ml4ops train --heads cloud_water --bands bgriswirs --out ml4ops_helpers/weights/two_heads.safetensors
-	$(BIN)/ml4ops train --heads cloud_water --bands all --out ml4ops_helpers/weights/two_heads_13.safetensors
+TRAIN := $(BIN)/ml4ops train --half
+WEIGHTS := ml4ops_helpers/weights
+
+weights: $(STAMP)  ## Train the networks that ship with the package again (half an hour)
+	$(TRAIN) --model linear --out $(WEIGHTS)/linear.safetensors
+	$(TRAIN) --model cnn --out $(WEIGHTS)/cnn.safetensors
+	$(TRAIN) --dropout 0.1 --out $(WEIGHTS)/unet.safetensors
+	$(TRAIN) --dropout 0.1 --seed 1 --out $(WEIGHTS)/unet_1.safetensors
+	$(TRAIN) --dropout 0.1 --seed 2 --out $(WEIGHTS)/unet_2.safetensors
+	$(TRAIN) --heads cloud_water --bands bgriswirs --out $(WEIGHTS)/two_heads.safetensors
+	$(TRAIN) --heads cloud_water --bands all --out $(WEIGHTS)/two_heads_13.safetensors
 
 clean:  ## Remove the environment and everything built
 	rm -rf .venv _build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*

@@ -144,23 +144,21 @@ def _add_map(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     _add_mapping(parser)
     parser.add_argument("--min-area", type=_size, default=1000, metavar="M2", help="smallest patch; default: 1000 m²")
     parser.add_argument("--simplify", type=_size, default=10, metavar="M", help="outlines may move by; default: 10 m")
-    parser.add_argument("--error", type=_size, nargs=2, metavar=("LOW", "HIGH"), help="true area over mapped")
+    parser.add_argument("--area-factor", type=_size, metavar="K", help="for an interval of the area; see page 08")
     parser.set_defaults(call=_map)
 
 
 def _map(options: argparse.Namespace) -> int:
     from .event_map import MapOptions, map_event
-    from .floodmaps import Bounds
     from .models import ModelError
     from .products import parse_bands
     from .rasters import SceneError
 
-    names = ("model", "threshold", "offset", "permanent", "min_area", "simplify")
+    names = ("model", "threshold", "offset", "permanent", "min_area", "simplify", "area_factor")
     chosen = MapOptions(
         **{name: getattr(options, name) for name in names},
         bands=parse_bands(options.bands) if options.bands else None,
         days=tuple(options.dates) if options.dates else None,
-        error=Bounds(*options.error) if options.error else None,
     )
     try:
         made = map_event(options.pre, options.post, options.out, chosen)

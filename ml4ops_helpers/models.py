@@ -182,13 +182,14 @@ def build_model(
     return Network(features, body, config)
 
 
-def save_model(model: Network, path: Path | str, about: Mapping[str, Any] | None = None) -> Path:
+def save_model(model: Network, path: Path | str, about: Mapping[str, Any] | None = None, *, half: bool = False) -> Path:
     """Save weights and configuration in one safetensors file.
 
     Args:
         model: from ``build_model``.
         path: file to write; replaced only once the new one is whole.
         about: whatever JSON can hold that should travel along, such as the threshold and the data's hash.
+        half: store the weights in 16 bits, half the size; they are loaded as 32 bits, rounded.
 
     Returns:
         The path.
@@ -196,6 +197,8 @@ def save_model(model: Network, path: Path | str, about: Mapping[str, Any] | None
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     weights = {k: v.contiguous() for k, v in model.state_dict().items()}
+    if half:
+        weights = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
     with replacing(target) as temporary:
         save_file(weights, temporary, {"config": json.dumps(model.config), "about": json.dumps(dict(about or {}))})
     return target

@@ -195,3 +195,12 @@ def test_index_score_keeps_the_order(index) -> None:
 def test_unknown_pretrained_weights_are_named():
     with pytest.raises(ModelError, match=r"no weights named 'vit' ship; choose cnn, linear, unet"):
         load_pretrained("vit")
+
+
+def test_half_the_size_and_nearly_the_same(tmp_path: Path):
+    model = build_model("cnn", seed=3).eval()
+    whole, half = save_model(model, tmp_path / "whole.safetensors"), save_model(model, tmp_path / "half", half=True)
+    assert half.stat().st_size < 0.7 * whole.stat().st_size
+    loaded, _ = load_model(half)
+    assert next(loaded.parameters()).dtype == torch.float32
+    assert np.abs(predict_scene(loaded, image()) - predict_scene(model, image())).max() < 2e-3
