@@ -54,6 +54,14 @@ class ClassMap:
         return np.isin(self.codes, (LAND, WATER))
 
 
+def is_class_map(path: Path | str) -> bool:
+    """Whether a file holds class codes, not an image: one band of uint8."""
+    if Path(path).is_dir():
+        return False
+    with open_raster(path) as source:
+        return bool(source.count == 1 and source.dtypes[0] == "uint8")
+
+
 def read_class_map(path: Path | str, day: date | None = None) -> ClassMap:
     """Read a class map, as ``ml4ops predict`` writes it.
 

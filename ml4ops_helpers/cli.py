@@ -73,10 +73,8 @@ def _simulate(options: argparse.Namespace) -> int:
     from .datasets import get_dataset
 
     table = get_dataset("embedded", profile=options.profile, seed=options.seed, root=options.out)
-    scenes = table.groupby("split", sort=False).size()
-    print(
-        f"{Path(table['image'].iloc[0]).parents[2]}: {', '.join(f'{n} {split}' for split, n in scenes.items())} scenes"
-    )
+    scenes = ", ".join(f"{n} {split}" for split, n in table.groupby("split", sort=False).size().items())
+    print(f"{Path(table['image'].iloc[0]).parents[2]}: {scenes} scenes")
     return 0
 
 
@@ -165,8 +163,7 @@ def _map(options: argparse.Namespace) -> int:
     except (SceneError, ModelError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
-    for kind, path in made.items():
-        print(f"{kind:>10}  {path}")
+    print(*(f"{kind:>10}  {path}" for kind, path in made.items()), sep="\n")
     return 0
 
 

@@ -10,13 +10,9 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import numpy as np
-from affine import Affine
-from rasterio.warp import Resampling, reproject
-from rasterio.windows import Window
-
 from ml4ops_helpers import __version__
-from ml4ops_helpers.classmaps import ClassMap, align, read_class_map, read_permanent
+from ml4ops_helpers.classmaps import ClassMap, is_class_map, read_class_map, read_permanent
+from ml4ops_helpers.conformal import area_interval
 from ml4ops_helpers.floodmaps import (
     FLOOD,
     NOT_OBSERVED,
@@ -26,20 +22,17 @@ from ml4ops_helpers.floodmaps import (
     Bounds,
     change_areas,
     difference,
+    expected_flood,
     vectorise,
     write_change,
     write_vectors,
 )
-from ml4ops_helpers.grids import Grid
-from ml4ops_helpers.plots import label_picture
+from ml4ops_helpers.pictures import picture_of
 from ml4ops_helpers.predict import map_file
-from ml4ops_helpers.products import open_product
 from ml4ops_helpers.rasters import SceneError, open_raster
 from ml4ops_helpers.report import event_report
-from ml4ops_helpers.sentinel2 import Float, composite
-from ml4ops_helpers.webmap import MOST_PIXELS, interactive_map
+from ml4ops_helpers.webmap import interactive_map
 
-PICTURE_BANDS = ("B11", "B8", "B4")
 SHIPPED = (
     "The network that ships with this program was trained on simulated scenes only; see its measured scores first."
 )
@@ -57,7 +50,7 @@ class MapOptions:
         days: of the two images, where they are known.
         min_area: minimum mapping unit of the outlines, m².
         simplify: how far an outline may move, metres.
-        error: true area over mapped area, least and most, from validation events.
+        area_factor: from ``conformal.fit_area_factor``, for an interval of the flood's area; None for no interval.
     """
 
     model: str = "unet"
@@ -68,7 +61,7 @@ class MapOptions:
     days: tuple[date, date] | None = None
     min_area: float = 1000
     simplify: float = 10
-    error: Bounds | None = None
+    area_factor: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,16 +72,13 @@ class Observed:
         path: the image, or the class map where there was none.
         file: the class map.
         classes: what the file holds.
+        water: probability of water, where a network made the class map just now.
     """
 
     path: Path
     file: Path
     classes: ClassMap
-
-    @property
-    def mapped(self) -> bool:
-        """Whether a network made the class map just now."""
-        return self.file != self.path
+    water: Path | None = None
 
 
 def map_event(pre: Path | str, post: Path | str, out: Path | str, options: MapOptions | None = None) -> dict[str, Path]:
@@ -125,14 +115,6 @@ def map_event(pre: Path | str, post: Path | str, out: Path | str, options: MapOp
         return {kind: path.replace(out / path.name) for kind, path in made.items()}
 
 
-def is_class_map(path: Path | str) -> bool:
-    """Whether a file holds class codes, not an image: one band of uint8."""
-    if Path(path).is_dir():
-        return False
-    with open_raster(path) as source:
-        return bool(source.count == 1 and source.dtypes[0] == "uint8")
-
-
 def observe(path: Path | str, work: Path, options: MapOptions, day: date | None = None) -> Observed:
     """Class map of a file: read, or made from a product by a network.
 
@@ -146,49 +128,12 @@ def observe(path: Path | str, work: Path, options: MapOptions, day: date | None 
         SceneError: the file is neither.
         ModelError: there are no such weights.
     """
-    path, file = Path(path), Path(path)
-    if not is_class_map(path):
-        how = {"model": options.model, "threshold": options.threshold, "bands": options.bands, "offset": options.offset}
-        file = map_file(path, work, **how).class_map
-    return Observed(path, file, read_class_map(file, day))
-
-
-def picture_of(path: Path | str, grid: Grid, options: MapOptions | None = None) -> Float:
-    """Picture of a scene or class map, thinned to what a page can show, over the area of a grid.
-
-    Args:
-        path: the file; a scene is shown in short-wave infrared, near infrared and red.
-        grid: what the picture has to cover, whatever the file's CRS.
-        options: what the bands of a scene are, and its offset.
-
-    Returns:
-        float32 ``(height, width, 3)`` in 0 to 1, black where the file does not reach.
-    """
-    options = options or MapOptions()
-    step = -(-max(grid.shape) // MOST_PIXELS)
-    coarse = _thinned(grid, step)
+    path = Path(path)
     if is_class_map(path):
-        return label_picture(align(read_class_map(path), coarse).codes)
-    with open_product(path, PICTURE_BANDS, names=options.bands, offset=options.offset) as product:
-        own = _thinned(Grid(product.shape, product.crs, product.transform), step)
-        strips = [
-            product.read(Window(0, row, product.shape[1], min(step, product.shape[0] - row)))[:, 0, ::step]
-            for row in range(0, product.shape[0], step)
-        ]
-    bands = np.stack(strips, axis=1)
-    if not own.same_as(coarse):
-        where = {"src_crs": own.crs, "src_transform": own.transform, "dst_crs": coarse.crs}
-        moved = np.zeros((len(bands), *coarse.shape), np.float32)
-        reproject(bands, moved, dst_transform=coarse.transform, resampling=Resampling.bilinear, src_nodata=np.nan,
-                  dst_nodata=0, **where)  # fmt: skip
-        bands = moved
-    return composite(bands, PICTURE_BANDS, "swir")
-
-
-def _thinned(grid: Grid, step: int) -> Grid:
-    shape = (-(-grid.shape[0] // step), -(-grid.shape[1] // step))
-    a, b, c, d, e, f = grid.transform[:6]
-    return Grid(shape, grid.crs, Affine(a * step, b * step, c, d * step, e * step, f))
+        return Observed(path, path, read_class_map(path, day))
+    how = {"model": options.model, "threshold": options.threshold, "bands": options.bands, "offset": options.offset}
+    made = map_file(path, work, **how)
+    return Observed(path, made.class_map, read_class_map(made.class_map, day), made.water)
 
 
 def _write_all(
@@ -199,14 +144,18 @@ def _write_all(
     title = f"Flood map: {name}"
     outlines = vectorise(change, codes=OUTLINED, min_area=options.min_area, simplify=options.simplify)
     pictures = {
-        f"{when}: {one.path.name}": picture_of(one.path, change.grid, options)
+        f"{when}: {one.path.name}": picture_of(one.path, change.grid, bands=options.bands, offset=options.offset)
         for when, one in (("before", before), ("after", after))
     }
-    shipped = (before.mapped or after.mapped) and not options.model.endswith(".safetensors")
+    shipped = (before.water or after.water) and not options.model.endswith(".safetensors")
     report = event_report(
-        change, title=title, pictures=pictures, facts=_facts(before, after, change, options), error=options.error,
+        change,
+        title=title,
+        pictures=pictures,
+        facts=_facts(before, after, change, options),
+        interval=_interval(after, change, options.area_factor),
         caveats=[SHIPPED] if shipped else [],
-    )  # fmt: skip
+    )
     made = {
         "change": write_change(folder / f"{name}_change.tif", change),
         "gpkg": write_vectors(folder / f"{name}_flood.gpkg", outlines),
@@ -221,7 +170,15 @@ def _write_all(
         made[kind] = folder / f"{name}_{ending}"
         made[kind].write_text(text, encoding="utf-8")
     mapped = {"pre_class": before, "post_class": after}
-    return made | {k: one.file.rename(folder / f"{name}_{k}.tif") for k, one in mapped.items() if one.mapped}
+    return made | {k: one.file.rename(folder / f"{name}_{k}.tif") for k, one in mapped.items() if one.water}
+
+
+def _interval(after: Observed, change: ClassMap, factor: float | None) -> Bounds | None:
+    """Interval of the new flood in what was seen, where a network said how probable water is."""
+    if factor is None or after.water is None:
+        return None
+    with open_raster(after.water) as source:
+        return Bounds(*area_interval(expected_flood(change, source.read(1)), factor))
 
 
 def _facts(before: Observed, after: Observed, change: ClassMap, options: MapOptions) -> dict[str, str]:

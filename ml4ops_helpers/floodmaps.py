@@ -20,9 +20,10 @@ from rasterio.features import shapes
 from scipy import ndimage
 
 from ml4ops_helpers.classmaps import OUTSIDE, ClassMap, align
+from ml4ops_helpers.conformal import Area, expected_area
 from ml4ops_helpers.grids import LONGITUDE_LATITUDE, Grid, pixel_areas
 from ml4ops_helpers.rasters import SceneError, replacing, write_raster
-from ml4ops_helpers.sentinel2 import LAND, PERMANENT_WATER, WATER, Codes
+from ml4ops_helpers.sentinel2 import LAND, PERMANENT_WATER, WATER, Codes, Float
 
 NOT_OBSERVED, DRY, PERMANENT, FLOOD, RECEDED, UNKNOWN_BEFORE = range(6)
 """Codes of a change map."""
@@ -126,6 +127,20 @@ def flood_bounds(areas: pd.DataFrame) -> Bounds:
     km2 = areas["km2"].to_dict()
     seen = float(km2[CHANGES[FLOOD]])
     return Bounds(seen, seen + float(km2[CHANGES[NOT_OBSERVED]] + km2[CHANGES[UNKNOWN_BEFORE]]))
+
+
+def expected_flood(change: ClassMap, water: Float) -> Area:
+    """New flood to be expected from the probability of water, in what the later image shows, square kilometres.
+
+    Args:
+        change: from ``difference``.
+        water: probability of water given that the ground is seen, on the grid of the change.
+
+    Returns:
+        What ``conformal.area_interval`` takes: the sum over all ground that was not water before, and its doubt.
+    """
+    possible = np.isin(change.codes, (DRY, FLOOD))
+    return expected_area(water, possible, float(pixel_areas(change.grid).mean()) / 1e6)
 
 
 def vectorise(

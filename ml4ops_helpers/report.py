@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from ml4ops_helpers.classmaps import ClassMap
 from ml4ops_helpers.floodmaps import CHANGES, DRY, NOT_OBSERVED, UNKNOWN_BEFORE, Bounds, change_areas, flood_bounds
 from ml4ops_helpers.map_plots import CHANGE_COLOURS, change_figure
+from ml4ops_helpers.pictures import data_uri
 from ml4ops_helpers.sentinel2 import Float
-from ml4ops_helpers.webmap import data_uri
 
 MEANINGS: tuple[str, ...] = (
     "cloud, or outside the later image: nothing is known",
@@ -42,7 +42,7 @@ CAVEATS: tuple[str, ...] = (
 
 def event_report(
     change: ClassMap, *, title: str, pictures: Mapping[str, Float], facts: Mapping[str, str],
-    error: Bounds | None = None, caveats: Sequence[str] = (),
+    interval: Bounds | None = None, caveats: Sequence[str] = (),
 ) -> str:  # fmt: skip
     """Write the report of an event.
 
@@ -51,7 +51,7 @@ def event_report(
         title: of the report.
         pictures: what the map was made from, by name: RGB ``(height, width, 3)`` in 0 to 1.
         facts: how the map was made: files, dates, model, threshold, …
-        error: true area over mapped area, least and most, as found on validation events; None where unknown.
+        interval: of the new flood in what was seen, km², that allows for errors of the map; None where unknown.
         caveats: what this map needs besides ``CAVEATS``.
 
     Returns:
@@ -67,7 +67,7 @@ def event_report(
     return environment.get_template("report.html").render(
         title=title,
         bounds=bounds,
-        error=error and Bounds(bounds.low * error.low, bounds.low * error.high),
+        interval=interval,
         hidden=areas.loc[CHANGES[NOT_OBSERVED], "percent"],
         rows=rows,
         shown=[CHANGES[code] for code in np.unique(change.codes)],

@@ -5,14 +5,11 @@ Drawn with Bokeh, whose script is put into the file. Explained in ``08_map_the_f
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 from collections.abc import Mapping
 from typing import Any
 
 import geopandas as gpd
-import matplotlib.pyplot as plt
 import numpy as np
 import shapely
 from bokeh.embed import file_html
@@ -25,18 +22,8 @@ from IPython.display import HTML
 
 from ml4ops_helpers.grids import Grid
 from ml4ops_helpers.map_plots import CHANGE_COLOURS
+from ml4ops_helpers.pictures import data_uri
 from ml4ops_helpers.sentinel2 import Float
-
-MOST_PIXELS = 1500
-"""Longest side of a picture put into a file; larger ones are thinned."""
-
-
-def data_uri(picture: Float) -> str:
-    """A picture ``(height, width, 3)`` in 0 to 1 as the address of itself, to be put into HTML."""
-    step = -(-max(picture.shape[:2]) // MOST_PIXELS)
-    content = io.BytesIO()
-    plt.imsave(content, np.clip(picture[::step, ::step], 0, 1), format="jpg", pil_kwargs={"quality": 88})
-    return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()
 
 
 def interactive_map(

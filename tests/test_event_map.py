@@ -13,13 +13,18 @@ import pandas as pd
 import pytest
 from affine import Affine
 from bs4 import BeautifulSoup
+from rasterio.windows import Window
 from tiny import GRID, tiny_image
 
-from ml4ops_helpers import cli, event_map, report
+from ml4ops_helpers import cli, event_map, pictures, report
 from ml4ops_helpers import floodmaps as fm
-from ml4ops_helpers.classmaps import ClassMap, read_class_map
+from ml4ops_helpers.classmaps import ClassMap, is_class_map, read_class_map
+from ml4ops_helpers.evaluation import water_given_seen
 from ml4ops_helpers.event_map import MapOptions, map_event
 from ml4ops_helpers.grids import Grid
+from ml4ops_helpers.inference import predict_scene
+from ml4ops_helpers.models import load_pretrained
+from ml4ops_helpers.products import open_product
 from ml4ops_helpers.rasters import SceneError, open_raster, write_raster
 from ml4ops_helpers.sentinel2 import CLOUD, LAND, WATER
 from ml4ops_helpers.webmap import interactive_map, show_map
@@ -81,11 +86,17 @@ class TestMapEvent:
 
     def test_scenes_are_mapped_first(self, tiny_scene: Callable[..., Path], tmp_path: Path) -> None:
         pre, post = tiny_scene("a.tif"), tiny_scene("b.tif", image=tiny_image(seed=1))
-        made = map_event(pre, post, tmp_path / "out", MapOptions(model="linear", threshold=0.5, min_area=0))
+        network, _ = load_pretrained("linear")
+        options = MapOptions(model="linear", threshold=0.5, min_area=0, area_factor=0)
+        made = map_event(pre, post, tmp_path / "out", options)
         codes = {kind: read_class_map(made[kind]) for kind in ("pre_class", "post_class")}
         with open_raster(made["change"]) as source:
             change = fm.difference(codes["pre_class"], codes["post_class"])
             assert np.array_equal(source.read(1), change.codes)
+        with open_product(post, network.bands) as product:
+            water = water_given_seen(predict_scene(network, product.read(Window(0, 0, 32, 32))))
+        expected = fm.expected_flood(change, water).estimate
+        assert f"{expected:.3f} to {expected:.3f} km²" in made["report"].read_text()
         text = made["report"].read_text()
         assert "linear; water from a probability of 0.500 on" in text
         assert event_map.SHIPPED in text
@@ -94,7 +105,7 @@ class TestMapEvent:
         """A scene in degrees against a class map in metres; the picture is moved as well."""
         where = {"crs": "EPSG:4326", "transform": Affine(1e-4, 0, -3.001, 0, -1e-4, 36.146)}
         scene = tiny_scene("wide.tif", image=tiny_image(80), **where)
-        picture = event_map.picture_of(scene, read_class_map(pair[1]).grid)
+        picture = pictures.picture_of(scene, read_class_map(pair[1]).grid)
         assert picture.shape == (SIZE, SIZE, 3)
         assert (picture > 0).any(axis=2).mean() > 0.9
         made = map_event(scene, pair[1], scene.parent / "out", MapOptions(model="linear"))
@@ -104,9 +115,9 @@ class TestMapEvent:
     def test_large_pictures_are_thinned(self, tiny_scene: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
         scene = tiny_scene(image=tiny_image(50))
         grid = Grid((50, 50), **GRID)
-        whole = event_map.picture_of(scene, grid)
-        monkeypatch.setattr(event_map, "MOST_PIXELS", 20)
-        assert np.allclose(event_map.picture_of(scene, grid), whole[::3, ::3], atol=1e-6)
+        whole = pictures.picture_of(scene, grid)
+        monkeypatch.setattr(pictures, "MOST_PIXELS", 20)
+        assert np.allclose(pictures.picture_of(scene, grid), whole[::3, ::3], atol=1e-6)
 
     def test_permanent_layer_settles_what_was_hidden_before(
         self, pair: tuple[Path, Path], write: Callable[..., Path], tmp_path: Path
@@ -125,11 +136,13 @@ class TestCommand:
     def test_tells_what_it_wrote(self, pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
         out = tmp_path / "deep" / "out"
         dates = ["--dates", "2024-10-01", "2024-11-01"]
-        code = cli.main(["map", *map(str, pair), "--out", str(out), *dates, "--error", "0.9", "1.2"])
+        code = cli.main(["map", *map(str, pair), "--out", str(out), *dates, "--area-factor", "2"])
         assert code == 0
         printed = dict(line.split() for line in capsys.readouterr().out.splitlines())
         assert all(Path(path).is_file() for path in printed.values())
-        assert "0.009 to 0.012 km²" in Path(printed["report"]).read_text()
+        text = Path(printed["report"]).read_text()
+        assert "after.tif, 2024-11-01" in text
+        assert "they were not given to this report" in text  # class maps do not say how sure they are
 
     @pytest.mark.parametrize(
         ("bad", "message"),
@@ -222,11 +235,11 @@ class TestReport:
         assert "b.tif & more" in words
 
     def test_a_fully_seen_map_does_not_claim_to_hide_anything(self) -> None:
-        page = report.event_report(change_map([[1, 3]]), title="T", pictures={}, facts={}, error=fm.Bounds(0.5, 2))
+        page = report.event_report(change_map([[1, 3]]), title="T", pictures={}, facts={}, interval=fm.Bounds(0.5, 2))
         words = " ".join(BeautifulSoup(page, "html.parser").get_text().split())
         assert "Both images show the whole map." in words
         assert "Parts of the map were not observed" not in words
-        assert "0.000 to 0.000 km²" in words
+        assert "0.500 to 2.000 km²" in words
 
     def test_every_change_has_a_row(self) -> None:
         page = report.event_report(change_map([[0]]), title="T", pictures={}, facts={})
@@ -301,4 +314,4 @@ class TestInteractiveMap:
 
 def test_observed_file_that_is_neither(tmp_path: Path) -> None:
     with pytest.raises(SceneError, match="no such file"):
-        event_map.is_class_map(tmp_path / "absent.tif")
+        is_class_map(tmp_path / "absent.tif")

@@ -104,6 +104,14 @@ class TestAreas:
         assert fm.code_areas(change.codes, change.grid) == pytest.approx(whole, rel=1e-12)
         assert whole.sum() == pytest.approx(pixel_areas(change.grid).sum() / 1e6)
 
+    def test_expected_flood_sums_probabilities_where_a_flood_is_possible(self) -> None:
+        """Not over water that was there before, nor over what nobody saw."""
+        water = np.array([[0.5, 0.2, 0.9, 0.8, 0.9, np.nan]], np.float32)
+        change = on_grid([[fm.DRY, fm.DRY, fm.PERMANENT, fm.FLOOD, fm.UNKNOWN_BEFORE, fm.NOT_OBSERVED]])
+        estimate, doubt = fm.expected_flood(change, water)
+        assert estimate == pytest.approx(1.5 * TRUE_PIXEL / 1e6, rel=1e-5)
+        assert doubt == pytest.approx((0.25 + 0.16 + 0.16) * TRUE_PIXEL / 1e6, rel=1e-5)
+
     def test_bounds_count_what_was_not_seen(self) -> None:
         table = fm.change_areas(on_grid([[3, 3, 0, 5, 1, 2]]))
         low, high = fm.flood_bounds(table)
