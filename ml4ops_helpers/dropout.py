@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from ml4ops_helpers.models import ModelError, Network
+from ml4ops_helpers.models import ModelError, Network, build_model
 
 BLOCK = 512
 """Longest side of what is decoded at once, pixels: small enough for the processor's cache."""
@@ -69,6 +69,25 @@ def _rate(block: _Module) -> float:
     return float(getattr(block.attention2, "p", 0.0))
 
 
+def with_dropout(model: Network, rate: float) -> Network:
+    """A copy of a U-Net that drops channels at another rate; without samples both predict the same.
+
+    Args:
+        model: a U-Net from ``build_model``.
+        rate: share of the channels dropped, 0 to 1.
+
+    Returns:
+        The copy, in evaluation mode.
+
+    Raises:
+        ModelError: the network has no decoder to drop channels in, or ``rate`` is not a rate.
+    """
+    _body(model)
+    copy = build_model(**{**model.config, "dropout": rate})
+    copy.load_state_dict(model.state_dict())
+    return copy.eval()
+
+
 class DropoutSampler:
     """A U-Net that has seen a window and can be asked what it says of it without some of its channels.
 
@@ -86,25 +105,49 @@ class DropoutSampler:
     """
 
     def __init__(self, model: Network, window: Tensor, halo: int) -> None:
-        height, width = (n - 2 * halo for n in window.shape[2:])
         with torch.inference_mode():
-            pyramid = _body(model).context.encoder(model.features(window))
-            self._rows = [
-                [
-                    _Decoder(
-                        model,
-                        pyramid,
-                        _Part(halo + row, halo + column, min(BLOCK, height - row), min(BLOCK, width - column)),
-                    )
-                    for column in range(0, width, BLOCK)
-                ]
-                for row in range(0, height, BLOCK)
-            ]
+            self._rows = [list(row) for row in _decoders(model, window, halo)]
 
     def logits(self, masks: Masks) -> Tensor:
         """Logits ``(1, outputs, height, width)`` of the window without its halo, under the masks of one sample."""
         with torch.inference_mode():
             return torch.cat([torch.cat([part(masks) for part in row], dim=3) for row in self._rows], dim=2)
+
+
+def whole_logits(model: Network, window: Tensor, halo: int, *, half: bool = False) -> Tensor:
+    """Logits of a window without its halo and with nothing dropped, as the network gives them, up to rounding.
+
+    Args:
+        model: a U-Net.
+        window: as for ``DropoutSampler``.
+        halo: as for ``DropoutSampler``.
+        half: decode in 16 bits; the encoder needs 32, or probabilities move by several hundredths.
+
+    Returns:
+        ``(1, outputs, height, width)``.
+    """
+    masks = [torch.ones(block.conv2[0].out_channels) for block in _body(model).context.decoder.blocks]
+    masks = [mask.to(window.device) for mask in masks]
+
+    def decode(part: _Decoder) -> Tensor:
+        with torch.autocast(window.device.type, torch.bfloat16, enabled=half):
+            return part(masks)
+
+    with torch.inference_mode():  # one block after the other: what a block has kept is given back
+        rows = [torch.cat([decode(part) for part in row], dim=3) for row in _decoders(model, window, halo)]
+        return torch.cat(rows, dim=2)
+
+
+def _decoders(model: Network, window: Tensor, halo: int) -> Iterator[Iterator[_Decoder]]:
+    """Decoders of the blocks that make up a window, row by row."""
+    height, width = (n - 2 * halo for n in window.shape[2:])
+    pyramid = _body(model).context.encoder(model.features(window))
+
+    def part(row: int, column: int) -> _Part:
+        return _Part(halo + row, halo + column, min(BLOCK, height - row), min(BLOCK, width - column))
+
+    for row in range(0, height, BLOCK):
+        yield (_Decoder(model, pyramid, part(row, column)) for column in range(0, width, BLOCK))
 
 
 class _Part(NamedTuple):
@@ -139,7 +182,7 @@ class _Decoder:
         for block, mask in zip(self.blocks, masks, strict=False):
             x = block(x, mask)
         weight = self.head.weight * masks[-1][:, None, None]
-        return _cut(functional.conv2d(x, weight, self.head.bias, padding=1)).add_(self.pixel)
+        return _cut(functional.conv2d(x, weight, self.head.bias, padding=1)).float().add_(self.pixel)
 
 
 @dataclass(frozen=True)

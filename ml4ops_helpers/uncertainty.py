@@ -157,7 +157,7 @@ class Moments:
             raise ValueError("no sample was added; take at least one")
         mean, squares = (x.reshape(self._shape) for x in (self._mean, self._squares))
         variance = np.asarray(squares / self.samples, np.float32)
-        return Uncertainty(mean, variance, self._entropy.reshape(self._shape[-2:]), self.samples)
+        return Uncertainty(mean.copy(), variance, self._entropy.reshape(self._shape[-2:]).copy(), self.samples)
 
 
 def summarise(samples: Iterable[ArrayLike]) -> Uncertainty:

@@ -87,6 +87,15 @@ class TestMoments:
         assert found.mutual_information.max() == 0
         assert found.variance.max() == 0
 
+    def test_a_result_stays_as_it_was_when_samples_follow(self) -> None:
+        moments = un.Moments()
+        moments.add([[0.2]])
+        found = moments.result()
+        moments.add([[0.8]])
+        assert found.mean.item() == pytest.approx(0.2)
+        assert found.expected_entropy.item() == pytest.approx(un.entropy([[0.2]]).item())
+        assert moments.result().mean.item() == pytest.approx(0.5)
+
     def test_variance_of_close_values_keeps_its_digits(self) -> None:
         p = 0.9 + 1e-4 * np.random.default_rng(0).normal(size=(500, 1, 50))
         found = un.summarise(p.astype(np.float32)).variance
@@ -200,6 +209,15 @@ class TestDropout:
             un.mc_dropout(model, 10_000 * image(32))
         with pytest.raises(ModelError, match="'cnn' has no dropout"):
             un.mc_dropout(build_model("cnn", "bgri"), image(32))
+
+    def test_another_rate_changes_the_samples_alone(self, model: Network) -> None:
+        other = dp.with_dropout(model, 0.6)
+        assert np.array_equal(predict_scene(other, image(32)), predict_scene(model, image(32)))
+        low, high = (float((next(dp.draw_masks(m, 1))[0] == 0).float().mean()) for m in (model, other))
+        assert low < 0.45 < high
+        assert model.config["dropout"] == 0.3
+        with pytest.raises(ModelError, match="not a rate"):
+            dp.with_dropout(model, 1.5)
 
     def test_dropout_survives_saving(self, tmp_path: object) -> None:
         model = dropping()
