@@ -12,12 +12,11 @@ import segmentation_models_pytorch as smp
 import torch
 from torch import Tensor, nn
 
+from ml4ops_helpers.dropout import whole_logits
 from ml4ops_helpers.models import ModelError, Network
 
 MULTIPLE = 32
 """A U-Net halves its input five times: windows start and end at multiples of 32 pixels, so that the halves agree."""
-BLOCK = 512
-"""Longest side of what the decoder computes at once, pixels: small enough for the processor's cache."""
 WIDEST = 1024
 """A network that sees farther than so many pixels is refused: its halo would be larger than its windows."""
 _halos: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
@@ -96,46 +95,22 @@ class Core(nn.Module):
     """A network that computes the core of a window, and around it no more than that needs.
 
     The encoder of a U-Net sees far and gets the whole halo. Its decoder sees two pixels at each level: there the halo
-    is cut off, level by level.
+    is cut off, level by level (``dropout.whole_logits``).
 
     Args:
         model: the network.
         halo: from ``receptive_field``.
+        half: compute the decoder in 16 bits.
     """
 
-    def __init__(self, model: Network, halo: int) -> None:
+    def __init__(self, model: Network, halo: int, half: bool = False) -> None:
         super().__init__()
-        self.model, self.halo = model, halo
+        self.model, self.halo, self.half_decoder = model, halo, half
 
     def forward(self, window: Tensor) -> Tensor:
-        """Logits of the core, ``(n, classes, height, width)``, of reflectance with the halo around it."""
-        features = self.model.features(window)
+        """Logits of the core, ``(n, outputs, height, width)``, of reflectance with the halo around it."""
         context: Any = getattr(self.model.body, "context", None)
-        if not isinstance(context, smp.Unet) or context.decoder.blocks[0].interpolation_mode != "nearest":
-            return _cut(self.model.body(features), self.halo)
-        pyramid = context.encoder(features)
-        height, width = (n - 2 * self.halo for n in window.shape[2:])
-        rows, columns = range(0, height, BLOCK), range(0, width, BLOCK)
-        sizes = [[(r, c, min(BLOCK, height - r), min(BLOCK, width - c)) for c in columns] for r in rows]
-        return torch.cat([torch.cat([self._decode(pyramid, *b) for b in row], dim=3) for row in sizes], dim=2)
-
-    def _decode(self, pyramid: list[Tensor], row: int, column: int, height: int, width: int) -> Tensor:
-        """Logits of a block of the core from the encoder's features, finest first."""
-
-        def part(level: int, margin: int) -> Tensor:
-            top, left = ((self.halo + n) // 2**level - margin for n in (row, column))
-            rows, columns = (n // 2**level + 2 * margin for n in (height, width))
-            return pyramid[level][..., top : top + rows, left : left + columns]
-
-        body: Any = self.model.body
-        context = body.context
-        x = part(len(pyramid) - 1, 2)
-        for level, block in zip(range(len(pyramid) - 2, -1, -1), context.decoder.blocks, strict=True):
-            size = [n // 2**level + 8 for n in (height, width)]  # a margin of 2, doubled, on both sides
-            x = _cut(block(x, *size, part(level, 4) if level else None), 2)  # its two layers see 2 pixels far
-        logits: Tensor = _cut(context.segmentation_head(x), 2) + body.pixel(part(0, 0))
-        return logits
-
-
-def _cut(x: Tensor, margin: int) -> Tensor:
-    return x[..., margin : x.shape[-2] - margin, margin : x.shape[-1] - margin]
+        if isinstance(context, smp.Unet) and context.decoder.blocks[0].interpolation_mode == "nearest":
+            return whole_logits(self.model, window, self.halo, half=self.half_decoder)
+        logits: Tensor = self.model(window)
+        return logits[..., self.halo : window.shape[2] - self.halo, self.halo : window.shape[3] - self.halo]

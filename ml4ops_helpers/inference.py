@@ -173,9 +173,9 @@ def _mirror(start: int, stop: int, length: int) -> NDArray[np.intp]:
     return np.minimum(index, 2 * length - 1 - index)
 
 
-def torch_runner(model: Network, halo: int) -> Runner:
-    """The network in torch, on the device where its weights are."""
-    network, device = Core(model, halo), next(model.parameters()).device
+def torch_runner(model: Network, halo: int, *, half: bool = False) -> Runner:
+    """The network in torch, on the device where its weights are; ``half`` as in ``halo.Core``."""
+    network, device = Core(model, halo, half), next(model.parameters()).device
 
     def run(window: Float) -> Float:
         batch = torch.from_numpy(window)[None].to(device, memory_format=torch.channels_last)

@@ -11,8 +11,9 @@ from torch import nn
 
 from ml4ops_helpers import dropout as dp
 from ml4ops_helpers import uncertainty as un
+from ml4ops_helpers.halo import evaluating, receptive_field
 from ml4ops_helpers.inference import predict_scene
-from ml4ops_helpers.models import ModelError, Network, build_model, load_model, save_model
+from ml4ops_helpers.models import ModelError, Network, build_model, load_model, save_model, to_probabilities
 
 LN_3 = np.log(3)
 
@@ -122,8 +123,11 @@ def plainly(model: Network, scene: np.ndarray, masks: dp.Masks) -> np.ndarray:
         block.attention2.register_forward_hook(lambda m, i, out, mask=mask: out * mask[:, None, None])
         for block, mask in zip(model.body.context.decoder.blocks, masks, strict=True)  # type: ignore[union-attr]
     ]
+    halo = receptive_field(model)
+    whole = torch.from_numpy(np.pad(scene, ((0, 0), (halo, halo), (halo, halo)), "symmetric"))[None]
     try:
-        return predict_scene(model, scene)
+        with evaluating(model):
+            return to_probabilities(model(whole))[0, :, halo:-halo, halo:-halo].numpy()
     finally:
         for hook in hooks:
             hook.remove()
