@@ -10,20 +10,24 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
+import torch
 from rasterio.windows import Window
 from tqdm.auto import tqdm
 
 from ml4ops_helpers import __version__
+from ml4ops_helpers.clouds import Thresholds, decide
 from ml4ops_helpers.cogs import CACHE_BYTES, Arrays, Layer, is_made_by, keep_window, write_cogs
-from ml4ops_helpers.engines import build_engine
+from ml4ops_helpers.dropout import DropoutSampler, draw_masks
+from ml4ops_helpers.engines import build_engine, choose_engine, try_engines
 from ml4ops_helpers.evaluation import classify, water_given_seen
 from ml4ops_helpers.inference import (
+    Runner,
     core_shape,
     core_windows,
     default_tile,
@@ -31,11 +35,16 @@ from ml4ops_helpers.inference import (
     read_mirrored,
     receptive_field,
 )
-from ml4ops_helpers.models import PRETRAINED, ModelError, Network, load_model
+from ml4ops_helpers.models import PRETRAINED, ModelError, Network, load_model, to_probabilities
 from ml4ops_helpers.products import Product, open_product
 from ml4ops_helpers.rasters import SceneError
-from ml4ops_helpers.sentinel2 import CLASS_NAMES, INVALID, Float
+from ml4ops_helpers.sentinel2 import CLASS_NAMES, INVALID, QUANTIFICATION, Codes, Float, brightness
+from ml4ops_helpers.uncertainty import summarise
 
+MEASURES = ("predictive_entropy", "mutual_information")
+"""Bands of an uncertainty map, nats."""
+TRIAL = 512
+"""Side of the core on which engines are tried, pixels."""
 COLOURS = {1: (230, 159, 0), 2: (0, 114, 178), 3: (204, 121, 167)}
 """Of land, water and cloud in a class map, as in the book's figures."""
 
@@ -119,7 +128,14 @@ def _mapper(model: str, threshold: float | None, engine: str, samples: int, tile
         raise ModelError(f"threshold {chosen} is no probability; give one between 0 and 1")
     weights = hashlib.sha256(path.read_bytes()).hexdigest()
     tags = {"MODEL": model, "MODEL_SHA256": weights, "DATA_SHA256": about.get("data", "unknown"), "THRESHOLD": chosen}
-    return _Mapper(network, float(chosen), engine, samples, tile, tags)
+    if samples and not network.config["dropout"]:
+        raise ModelError(
+            f"model {model!r} was trained without dropout, so it has no samples to give; leave uncertainty"
+        )
+    cloud = about.get("cloud_threshold")
+    if network.heads == "cloud_water" and cloud is None:
+        raise ModelError(f"{path}: two heads without a threshold for cloud; train it with `ml4ops train`")
+    return _Mapper(network, float(chosen), cloud, engine, samples, tile, tags)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +144,7 @@ class _Mapper:
 
     model: Network
     threshold: float
+    cloud_threshold: float | None
     engine: str
     samples: int
     tile: int | None
@@ -139,19 +156,20 @@ class _Mapper:
             "class": Layer(Path(f"{target}_class.tif"), ("class",), "uint8", INVALID, COLOURS),
             "water": Layer(Path(f"{target}_water.tif"), ("water",), "float32", np.nan),
         }
-        tags = self.tags | {"ENGINE": self.engine, "SCALING": f"{product.scaling.factor} {product.scaling.addend}"}
-        run = _fingerprint(product, tags)
+        if self.samples:
+            layers["uncertainty"] = Layer(Path(f"{target}_uncertainty.tif"), MEASURES, "float32", np.nan)
+        run = self._fingerprint(product)
         if not all(is_made_by(run, layer.path) for layer in layers.values()):
             parts = _unfinished(target.with_name(f".{target.name}.part"), run)
             try:
                 windows = self._compute(product, parts)
-                names = ", ".join(f"{code} {name}" for code, name in enumerate(CLASS_NAMES))
-                write_cogs(layers, windows, product, tags | {"SOURCE": product.path.name, "CLASSES": names, "RUN": run})
+                write_cogs(layers, windows, product, self.tags | self._facts(product, parts) | {"RUN": run})
             except (SceneError, ModelError):
                 shutil.rmtree(parts)
                 raise
             shutil.rmtree(parts)
-        return Products(layers["class"].path, layers["water"].path)
+        doubt = layers["uncertainty"].path if self.samples else None
+        return Products(layers["class"].path, layers["water"].path, doubt)
 
     def _compute(self, product: Product, parts: Path) -> list[tuple[Window, Path]]:
         """Every window of the product, and the file that keeps what came out; only what is missing is computed."""
@@ -159,23 +177,58 @@ class _Mapper:
         core = core_shape(product.shape, self.tile or default_tile(halo))
         windows = [(w, parts / f"{w.row_off}_{w.col_off}.npz") for w in core_windows(product.shape, core)]
         todo = [(window, file) for window, file in windows if not file.exists()]
-        if todo:
-            run = build_engine(self.engine, self.model, halo, core)
-            for window, file in tqdm(todo, desc=product.path.name, unit="window", disable=None):
-                image = read_mirrored(product.read, window, product.shape, core, halo)
-                keep_window(file, self._judge(predict_window(run, image, window, halo)))
+        run = None
+        for window, file in tqdm(todo, desc=product.path.name, unit="window", disable=None):
+            image = read_mirrored(product.read, window, product.shape, core, halo)
+            run = run or build_engine(self._engine(parts, image, halo), self.model, halo, core)
+            keep_window(file, self._judge(run, image, window, halo))
         return windows
 
-    def _judge(self, probabilities: Float) -> Arrays:
-        return {"class": classify(probabilities, self.threshold)[None], "water": water_given_seen(probabilities)[None]}
+    def _engine(self, parts: Path, image: Float, halo: int) -> str:
+        """The engine asked, or the one that a trial on a corner of the first window chooses for the whole scene."""
+        file = parts / "engine"
+        if not file.exists():
+            corner = image[:, : 2 * halo + TRIAL, : 2 * halo + TRIAL]
+            auto = self.engine == "auto"
+            file.write_text(
+                choose_engine(try_engines(self.model, np.nan_to_num(corner), halo)) if auto else self.engine
+            )
+        return file.read_text()
 
+    def _judge(self, run: Runner, image: Float, window: Window, halo: int) -> Arrays:
+        probabilities = predict_window(run, image, window, halo)
+        seen = image[:, halo : halo + window.height, halo : halo + window.width]
+        codes = self._classify(probabilities, seen)
+        found: Arrays = {"class": codes[None], "water": water_given_seen(probabilities)[None]}
+        if self.samples:
+            found["uncertainty"] = np.where(codes == INVALID, np.float32(np.nan), self._doubt(image, window, halo))
+        return found
 
-def _fingerprint(product: Product, tags: dict[str, object]) -> str:
-    """Hash of all that the result follows from: the files of the product, as far as their names and dates tell."""
-    files = sorted({source.name for source, _ in product.layers})
-    stats = [(str(Path(f).resolve()), Path(f).stat().st_size, Path(f).stat().st_mtime_ns) for f in files]
-    bands = [band for _, band in product.layers]
-    return hashlib.sha256(json.dumps([stats, bands, tags, __version__]).encode()).hexdigest()
+    def _classify(self, probabilities: Float, reflectance: Float) -> Codes:
+        if self.cloud_threshold is None:
+            return classify(probabilities, self.threshold)
+        visible = brightness(reflectance, self.model.bands) * np.float32(QUANTIFICATION)
+        return decide(probabilities, visible, Thresholds(self.threshold, self.cloud_threshold))
+
+    def _doubt(self, image: Float, window: Window, halo: int) -> Float:
+        """Predictive entropy and mutual information; every window is sampled under the same masks."""
+        batch = torch.from_numpy(np.nan_to_num(image))[None].contiguous(memory_format=torch.channels_last)
+        sampler = DropoutSampler(self.model, batch, halo)
+        masks = draw_masks(self.model, self.samples)
+        found = summarise(to_probabilities(sampler.logits(mask))[0].numpy() for mask in masks)
+        return np.stack([found.predictive_entropy, found.mutual_information])[:, : window.height, : window.width]
+
+    def _facts(self, product: Product, parts: Path) -> dict[str, object]:
+        names = ", ".join(f"{code} {name}" for code, name in enumerate(CLASS_NAMES))
+        return {"SOURCE": product.path.name, "CLASSES": names, "ENGINE": (parts / "engine").read_text()}
+
+    def _fingerprint(self, product: Product) -> str:
+        """Hash of all that the result follows from: the files of the product, as far as their names and dates tell."""
+        paths = sorted({Path(source.name).resolve() for source, _ in product.layers})
+        files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+        meaning = [band for _, band in product.layers], asdict(product.scaling)
+        settings = self.tags, self.engine, self.samples, self.tile, __version__
+        return hashlib.sha256(json.dumps([files, meaning, settings]).encode()).hexdigest()
 
 
 def _unfinished(folder: Path, run: str) -> Path:
