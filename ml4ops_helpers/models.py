@@ -125,7 +125,7 @@ class _UNet(nn.Module):
             encoder_weights=None,
             in_channels=channels,
             classes=outputs,
-            decoder_channels=(96, 64, 48, 32, 16),
+            decoder_channels=(40, 40, 32, 24, 16),
         )
         for block in self.context.decoder.blocks:  # the last step of a block, the identity unless attention is asked
             block.attention2 = nn.Dropout2d(dropout) if dropout else nn.Identity()
