@@ -1,4 +1,4 @@
-"""Train a network: augmentation, and a loop that stops early and resumes. Explained in ``03_train_a_model``."""
+"""Train a network: a loop that stops early and resumes. Explained in ``03_train_a_model``."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
+from ml4ops_helpers.augmentation import augment, lay_veils
 from ml4ops_helpers.datasets import Windows
 from ml4ops_helpers.evaluation import best_event_threshold, score_events, water_scorer
 from ml4ops_helpers.losses import LOSSES, class_weights
 from ml4ops_helpers.models import WATER_CHANNEL, Network
 from ml4ops_helpers.rasters import replacing
-from ml4ops_helpers.sentinel2 import CLOUD
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,7 @@ class Config:
         brightness: standard deviation of the logarithm of the random brightness.
         shift: standard deviation of the random offset, reflectance.
         coarse: share of the batches that are seen at half or a quarter of the resolution.
+        veil: share of the windows that get a thin cloud laid over them, where the network has two heads.
         horizon: steps over which the weights are averaged; the average is what is validated and kept.
         precision: ``float32``, ``bfloat16`` or ``auto`` (see ``native_precision``).
         device: ``cpu``, ``cuda`` or ``auto``: the GPU where there is one.
@@ -56,6 +56,7 @@ class Config:
     brightness: float = 0.2
     shift: float = 0.012
     coarse: float = 0.35
+    veil: float = 0.5
     horizon: int = 60
     precision: str = "auto"
     device: str = "auto"
@@ -91,40 +92,6 @@ class History:
     def threshold(self) -> float:
         """Operating threshold: the best one on validation, of the weights that were kept."""
         return self.epochs[self.best]["threshold"]
-
-
-def augment(image: Tensor, target: Tensor, config: Config, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Change a batch as nature might: turned, mirrored, brighter, hazier, seen from a coarser sensor.
-
-    Args:
-        image: reflectance ``(n, bands, size, size)``.
-        target: codes of either version, ``(n, size, size)`` or ``(n, 2, size, size)``.
-        config: strengths.
-        rng: source of randomness.
-
-    Returns:
-        The batch, of the same or a half or a quarter of the size.
-    """
-    turns = int(rng.integers(4))
-    image, target = image.rot90(turns, (-2, -1)), target.rot90(turns, (-2, -1))
-    if rng.uniform() < 0.5:
-        image, target = image.flip(-1), target.flip(-1)
-    n, bands = image.shape[:2]
-    common, own = rng.normal(0, 1, (n, 1, 1, 1)), rng.normal(0, 1, (n, bands, 1, 1))
-    gain = np.exp(config.brightness * (common + own / 2))
-    shift = config.shift * (rng.normal(0, 1, (n, 1, 1, 1)) + rng.normal(0, 1, (n, bands, 1, 1)) / 2)
-    image = image * torch.from_numpy(gain).to(image) + torch.from_numpy(shift).to(image)
-    if rng.uniform() < config.coarse:
-        factor = int(rng.choice([2, 4]))
-        image, target = F.avg_pool2d(image, factor), _coarser(target, factor)
-    return image.contiguous(memory_format=torch.channels_last), target.contiguous()
-
-
-def _coarser(target: Tensor, factor: int) -> Tensor:
-    """The code of most of each coarser pixel. Codes are names: their average would call land under cloud water."""
-    share = F.one_hot(target, CLOUD + 1).movedim(-1, -3).float()  # (…, codes, size, size)
-    pooled = F.avg_pool2d(share.flatten(0, -4), factor)
-    return pooled.argmax(dim=-3).reshape(*target.shape[:-2], *pooled.shape[-2:])
 
 
 def native_precision(device: str = "cpu") -> str:
@@ -261,8 +228,10 @@ class _Run:
                 image, target = windows[int(index)]
                 images.append(image)
                 targets.append(target)
-            device = weights.device
-            image, target = augment(torch.stack(images).to(device), torch.stack(targets).to(device), self.config, rng)
+            image, target = torch.stack(images), torch.stack(targets)
+            if self.model.heads == "cloud_water":
+                image, target = lay_veils(image, target, self.model.bands, self.config.veil, rng)
+            image, target = augment(image.to(weights.device), target.to(weights.device), self.config, rng)
             losses.append(self._step(image, target, weights, precision))
         return float(np.mean(losses))
 

@@ -19,7 +19,7 @@ from ml4ops_helpers.models import build_model, save_model
 from ml4ops_helpers.scenes import write_raster
 from ml4ops_helpers.sentinel2 import WATER
 from ml4ops_helpers.simulate import draw_event, write_scene
-from ml4ops_helpers.training import CONFIGS, Config, augment, train
+from ml4ops_helpers.training import CONFIGS, Config, train
 
 TINY = Config(epochs=3, rounds=1, batch=2, window=64, precision="float32", coarse=0.0)
 
@@ -56,45 +56,6 @@ class TestClassWeights:
     def test_no_tempering_is_no_weighting(self, table: pd.DataFrame) -> None:
         weights = class_weights(Windows(table[table["split"] == "train"], size=64), tempering=0.0)
         assert set(weights.round(decimals=5).tolist()) <= {0.0, 1.0, 1.5, 3.0}
-
-
-class TestAugment:
-    def test_geometry_moves_image_and_label_alike(self) -> None:
-        code = torch.randint(1, 4, (2, 16, 16), generator=torch.Generator().manual_seed(1))
-        image = code[:, None].float().expand(-1, 3, -1, -1)
-        still = replace(TINY, brightness=0.0, shift=0.0)
-        for seed in range(12):
-            x, y = augment(image, code, still, np.random.default_rng(seed))
-            assert torch.equal(x[:, 0], y.float())
-
-    def test_coarse_halves_or_quarters_both(self) -> None:
-        x, y = augment(
-            torch.ones(1, 3, 16, 16), torch.ones(1, 16, 16).long(), replace(TINY, coarse=1.0), np.random.default_rng(0)
-        )
-        assert x.shape[-2:] == y.shape[-2:]
-        assert x.shape[-1] in (4, 8)
-
-    def test_version_2_moves_and_shrinks_with_the_image(self) -> None:
-        codes = torch.randint(0, 3, (2, 2, 4, 4), generator=torch.Generator().manual_seed(1))
-        label = codes.repeat_interleave(4, 2).repeat_interleave(4, 3)
-        still = replace(TINY, brightness=0.0, shift=0.0, coarse=1.0)
-        for seed in range(12):
-            x, y = augment(label.float(), label, still, np.random.default_rng(seed))
-            assert torch.equal(x, y.float())
-            assert y.shape[-1] in (4, 8)
-
-    def test_coarse_labels_are_voted_not_averaged(self) -> None:
-        """Land and cloud, codes 1 and 3, have the mean of water."""
-        label = torch.tensor([1, 1, 3, 1]).reshape(1, 2, 2).repeat(1, 8, 8)
-        still = replace(TINY, coarse=1.0)
-        _, y = augment(torch.ones(1, 3, 16, 16), label, still, np.random.default_rng(0))
-        assert set(y.unique().tolist()) == {1}
-
-    def test_same_generator_same_result(self) -> None:
-        image, target = torch.rand(2, 3, 16, 16), torch.ones(2, 16, 16).long()
-        one, two = (augment(image, target, Config(), np.random.default_rng(5)) for _ in range(2))
-        assert torch.equal(one[0], two[0])
-        assert torch.equal(one[1], two[1])
 
 
 class TestTrain:
@@ -158,6 +119,19 @@ class TestTrain:
         assert losses.iloc[-1] < 0.9 * losses.iloc[0]
         assert 0 < history.threshold < 1
         assert {windows.version for windows in seen} == {2}
+
+    def test_only_two_heads_are_shown_veils(self, table: pd.DataFrame, monkeypatch) -> None:
+        shares = []
+
+        def fake(image, target, bands, share, rng):
+            shares.append(share)
+            return image, target
+
+        monkeypatch.setattr(training, "lay_veils", fake)
+        train(build_model("linear"), table, replace(TINY, epochs=1))
+        assert not shares
+        train(build_model("linear", heads="cloud_water"), table, replace(TINY, epochs=1, veil=0.25))
+        assert set(shares) == {0.25}
 
     def test_two_heads_are_validated_on_the_ground_under_thin_cloud(self, table: pd.DataFrame) -> None:
         part, model = table[table["split"] == "val"], build_model("linear", heads="cloud_water")
