@@ -31,7 +31,7 @@ from ml4ops_helpers.sentinel2 import Float
 
 VIEWS = 8
 """Ways to turn and mirror a square."""
-_CHUNK = 1 << 14  # pixels at a time: what is computed of them stays in the processor's cache
+_CHUNK = 1 << 15  # pixels at a time: what is computed of them stays in the processor's cache
 _TINY = np.float32(np.finfo(np.float32).tiny)
 
 
@@ -60,17 +60,18 @@ def entropy(probabilities: ArrayLike) -> Float:
 
 
 def _entropy(p: Float) -> Float:
-    if p.ndim == 1:
-        return _surprise(p) + _surprise(1 - p)
-    total = _surprise(p[0])
-    for one in p[1:]:
-        total += _surprise(one)
-    return total
+    first, *others = (p, 1 - p) if p.ndim == 1 else p
+    total = _weighted_log(first)
+    for other in others:
+        total += _weighted_log(other)
+    return np.negative(total, out=total)
 
 
-def _surprise(p: Float) -> Float:
-    """The term −p ln p, 0 at 0."""
-    return np.asarray(-p * np.log(np.maximum(p, _TINY)), np.float32)
+def _weighted_log(p: Float) -> Float:
+    """The term p ln p, 0 at 0."""
+    logarithm = np.log(np.maximum(p, _TINY))
+    logarithm *= p
+    return np.asarray(logarithm, np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +106,10 @@ class Uncertainty:
 
 
 class Moments:
-    """Mean, variance and mean entropy of samples that come one at a time (Welford 1962, doi:10.2307/1266577).
+    """Mean, variance and mean entropy of samples that come one at a time.
+
+    Sums are of differences from the first sample, so that small variances keep their digits (Chan, Golub & LeVeque
+    1983, doi:10.1080/00031305.1983.10483115).
 
     >>> moments = Moments()
     >>> for p in (0.25, 0.75):
@@ -129,23 +133,16 @@ class Moments:
         """
         p = np.asarray(sample, np.float32)
         if not self.samples:
-            self._shape = p.shape
-            self._mean, self._squares = (np.zeros((*p.shape[:-2], p.shape[-2] * p.shape[-1]), np.float32) for _ in "ms")
-            self._entropy = np.zeros(p.shape[-2] * p.shape[-1], np.float32)
-        if p.shape != self._shape:
-            raise ValueError(f"a sample has shape {p.shape}, those before it {self._shape}; all must be of one scene")
+            self._first = p.copy()
+            self._sum, self._squares = np.zeros_like(p), np.zeros_like(p)
+            self._entropy = np.zeros(p.shape[-2:], np.float32)
+        if p.shape != self._first.shape:
+            shapes = f"a sample has shape {p.shape}, those before it {self._first.shape}"
+            raise ValueError(f"{shapes}; all must be of one scene")
         self.samples += 1
-        flat = p.reshape(self._mean.shape)
+        flat = [x.reshape(*x.shape[:-2], -1) for x in (p, self._first, self._sum, self._squares, self._entropy)]
         for start in range(0, self._entropy.size, _CHUNK):
-            self._add(flat, slice(start, start + _CHUNK))
-
-    def _add(self, flat: Float, part: slice) -> None:
-        p, mean, mean_entropy = flat[..., part], self._mean[..., part], self._entropy[part]
-        change = p - mean
-        mean += change / np.float32(self.samples)
-        change *= p - mean
-        self._squares[..., part] += change
-        mean_entropy += (_entropy(p) - mean_entropy) / np.float32(self.samples)
+            _accumulate(*(x[..., start : start + _CHUNK] for x in flat))
 
     def result(self) -> Uncertainty:
         """What the samples so far say together.
@@ -155,9 +152,18 @@ class Moments:
         """
         if not self.samples:
             raise ValueError("no sample was added; take at least one")
-        mean, squares = (x.reshape(self._shape) for x in (self._mean, self._squares))
-        variance = np.asarray(squares / self.samples, np.float32)
-        return Uncertainty(mean.copy(), variance, self._entropy.reshape(self._shape[-2:]).copy(), self.samples)
+        shift = self._sum / np.float32(self.samples)
+        variance = np.maximum(self._squares / np.float32(self.samples) - shift**2, 0)
+        return Uncertainty(self._first + shift, variance, self._entropy / np.float32(self.samples), self.samples)
+
+
+def _accumulate(p: Float, first: Float, total: Float, squares: Float, entropies: Float) -> None:
+    """Add some pixels of a sample to the sums, in place."""
+    shift = p - first
+    total += shift
+    shift *= shift
+    squares += shift
+    entropies += _entropy(p)
 
 
 def summarise(samples: Iterable[ArrayLike]) -> Uncertainty:

@@ -6,6 +6,7 @@ Every function returns a matplotlib ``Figure``; ``Lesson.figure`` shows it with 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -40,7 +41,7 @@ def reliability_figure(tables: Mapping[str, pd.DataFrame]) -> Figure:
     top.plot([0, 1], [0, 1], color="grey", lw=1.5, ls=(0, (1, 1)), label="perfectly calibrated")
     for number, (name, table) in enumerate(tables.items()):
         full = table[table["pixels"] > 0]
-        style = {"color": OKABE_ITO[number], "ls": STYLES[number % 4], "marker": MARKERS[number]}
+        style: dict[str, Any] = {"color": OKABE_ITO[number], "ls": STYLES[number % 4], "marker": MARKERS[number]}
         top.plot(full["probability"], full["frequency"], **style, lw=2, ms=6, label=name)
         bottom.plot(full["probability"], full["pixels"], **style, lw=1.5, ms=4)
     top.set(ylabel="share that is water", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
@@ -59,8 +60,8 @@ def risk_figure(curves: Mapping[str, pd.DataFrame], points: int = 1000) -> Figur
     fig, ax = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
     for number, (name, curve) in enumerate(curves.items()):
         thin = curve.iloc[np.unique(np.linspace(0, len(curve) - 1, points).astype(int))]
-        style = {"color": OKABE_ITO[number % len(OKABE_ITO)], "ls": STYLES[number % 4]}
-        ax.plot(100 * thin["coverage"], 100 * thin["risk"], **style, lw=2, label=name)
+        colour, style = OKABE_ITO[number % len(OKABE_ITO)], STYLES[number % 4]
+        ax.plot(100 * thin["coverage"], 100 * thin["risk"], color=colour, ls=style, lw=2, label=name)
     error_rate = float(next(iter(curves.values()))["risk"].iloc[0])
     kept = np.linspace(0.01, 1, 200)
     ax.axhline(100 * error_rate, color="grey", lw=1.5, ls=(0, (1, 1)), label="rejected at random")
