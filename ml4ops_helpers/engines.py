@@ -46,6 +46,14 @@ def installed_engines() -> list[str]:
     ]
 
 
+def check_engine(name: str) -> None:
+    """Raise ``ModelError`` when an engine is unknown or not installed."""
+    if name not in NEEDS:
+        raise ModelError(f"engine {name!r} is unknown; choose auto, {', '.join(installed_engines())}")
+    if absent := [package for package in NEEDS[name] if not find_spec(package)]:
+        raise ModelError(f"engine {name} needs {', '.join(absent)}; install it: pip install 'ml4ops-helpers[engines]'")
+
+
 def build_engine(name: str, model: Network, halo: int, core: tuple[int, int]) -> Runner:
     """Build an engine for windows of one size.
 
@@ -61,10 +69,7 @@ def build_engine(name: str, model: Network, halo: int, core: tuple[int, int]) ->
     Raises:
         ModelError: the engine is unknown or not installed.
     """
-    if name not in NEEDS:
-        raise ModelError(f"engine {name!r} is unknown; choose auto, {', '.join(installed_engines())}")
-    if absent := [package for package in NEEDS[name] if not find_spec(package)]:
-        raise ModelError(f"engine {name} needs {', '.join(absent)}; install it: pip install 'ml4ops-helpers[engines]'")
+    check_engine(name)
     model.eval()
     if name.startswith("torch"):
         return torch_runner(model, halo, half=name.endswith("bf16"))

@@ -24,7 +24,7 @@ from ml4ops_helpers import __version__
 from ml4ops_helpers.clouds import Thresholds, decide
 from ml4ops_helpers.cogs import CACHE_BYTES, Arrays, Layer, is_made_by, keep_window, write_cogs
 from ml4ops_helpers.dropout import DropoutSampler, draw_masks
-from ml4ops_helpers.engines import build_engine, choose_engine, try_engines
+from ml4ops_helpers.engines import build_engine, check_engine, choose_engine, try_engines
 from ml4ops_helpers.evaluation import classify, water_given_seen
 from ml4ops_helpers.inference import (
     Runner,
@@ -128,6 +128,8 @@ def _mapper(model: str, threshold: float | None, engine: str, samples: int, tile
         raise ModelError(f"threshold {chosen} is no probability; give one between 0 and 1")
     weights = hashlib.sha256(path.read_bytes()).hexdigest()
     tags = {"MODEL": model, "MODEL_SHA256": weights, "DATA_SHA256": about.get("data", "unknown"), "THRESHOLD": chosen}
+    if engine != "auto":
+        check_engine(engine)
     if samples and not network.config["dropout"]:
         raise ModelError(
             f"model {model!r} was trained without dropout, so it has no samples to give; leave uncertainty"
