@@ -109,8 +109,9 @@ def sets_figure(picture: Float, sets: Codes) -> Figure:
         ax.imshow(shown)
         ax.set(xticks=[], yticks=[])
         ax.grid(visible=False)
-    patches = [Patch(color=SET_COLOURS[code], label=name) for code, name in SETS.items()]
-    fig.legend(handles=patches, loc="outside lower center", ncols=4)
+    names = SETS | {NO_DATA: "not counted"}
+    patches = [Patch(color=SET_COLOURS[code], label=name) for code, name in names.items()]
+    fig.legend(handles=patches, loc="outside lower center", ncols=5)
     return fig
 
 

@@ -68,7 +68,7 @@ def test_each_set_has_its_colour() -> None:
     assert picture[0, 3].tolist() == [0, 0, 0]
     assert len({tuple(p) for p in picture[0].tolist()}) == 4
     fig = up.sets_figure(np.zeros((1, 4, 3), np.float32), sets)
-    assert {t.get_text() for t in fig.legends[0].texts} == {"land", "water", "land or water", "neither"}
+    assert {t.get_text() for t in fig.legends[0].texts} == {"land", "water", "land or water", "neither", "not counted"}
 
 
 def test_areas_show_which_truth_is_missed() -> None:
