@@ -190,7 +190,7 @@ def _facts(before: Observed, after: Observed, change: ClassMap, options: MapOpti
             tags = source.tags()
         if "MODEL" in tags:
             facts[f"network, {when}"] = (
-                f"{tags['MODEL']}; water from a probability of {float(tags['THRESHOLD']):.3f} on"
+                f"{Path(tags['MODEL']).name}; water from a probability of {float(tags['THRESHOLD']):.3f} on"
             )
     side = abs(change.grid.transform.a)
     facts["permanent water"] = options.permanent.name if options.permanent else "no layer given"

@@ -97,14 +97,14 @@ def _rings(shape: shapely.Geometry) -> tuple[list[Any], list[Any]]:
     return xs, ys
 
 
-def show_map(page: str, height: int = 860) -> HTML:
-    """Show an interactive map inside a notebook.
+def show_page(page: str, title: str, height: int = 860) -> HTML:
+    """Show a page of HTML, such as an interactive map or a report, inside a notebook.
 
     Args:
-        page: HTML from ``interactive_map``.
+        page: from ``interactive_map`` or ``report.event_report``.
+        title: what it is, for readers who cannot see it.
         height: of the frame, pixels.
     """
-    inside = html.escape(page, quote=True)
-    style = f"width: 100%; height: {height}px; border: 0"
-    frame = f'<iframe title="Interactive flood map, layers can be switched" srcdoc="{inside}" style="{style}"></iframe>'
-    return HTML(f"<div>{frame}</div>")  # type: ignore[no-untyped-call]
+    inside, title = html.escape(page), html.escape(title)
+    style = f"width: 100%; height: {height}px; border: 1px solid #ccc"
+    return HTML(f'<div><iframe title="{title}" srcdoc="{inside}" style="{style}"></iframe></div>')  # type: ignore[no-untyped-call]
