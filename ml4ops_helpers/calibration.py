@@ -23,7 +23,8 @@ RELIABILITY_BINS = 15
 """Bins of a reliability diagram, as in Guo et al. 2017."""
 HOTTEST = 20.0
 """Temperatures are looked for between this and its inverse."""
-_MIDDLES = np.append((np.arange(BINS) + 0.5) / BINS, 1 - 0.25 / BINS)  # the last step holds scores of exactly 1
+MIDDLES = np.append((np.arange(BINS) + 0.5) / BINS, 1 - 0.25 / BINS)  # the last step holds scores of exactly 1
+"""Probability with which the pixels of each step of a histogram count."""
 
 
 def scale_temperature(probability: ArrayLike, temperature: float) -> Float:
@@ -95,7 +96,7 @@ def log_loss(histogram: ScoreHistogram, temperature: float = 1.0) -> float:
     >>> round(log_loss(histogram), 3)
     0.693
     """
-    z, total = logit(_MIDDLES) / temperature, _pixels(histogram).sum()
+    z, total = logit(MIDDLES) / temperature, _pixels(histogram).sum()
     surprise = histogram.positives @ np.logaddexp(0, -z) + histogram.negatives @ np.logaddexp(0, z)
     return float(surprise / total) if total else float("nan")
 
@@ -110,7 +111,7 @@ def brier_score(histogram: ScoreHistogram, temperature: float = 1.0) -> float:
     >>> round(brier_score(histogram), 3)
     0.25
     """
-    p, total = expit(logit(_MIDDLES) / temperature), _pixels(histogram).sum()
+    p, total = expit(logit(MIDDLES) / temperature), _pixels(histogram).sum()
     distance = histogram.positives @ (1 - p) ** 2 + histogram.negatives @ p**2
     return float(distance / total) if total else float("nan")
 
@@ -131,7 +132,7 @@ def reliability(histogram: ScoreHistogram, temperature: float = 1.0, bins: int =
     >>> reliability(histogram, bins=2).round(2).values.tolist()
     [[0.0, 0.5, 2.0, 0.2, 0.5], [0.5, 1.0, 2.0, 0.8, 1.0]]
     """
-    p = expit(logit(_MIDDLES) / temperature)
+    p = expit(logit(MIDDLES) / temperature)
     place = np.minimum((p * bins).astype(int), bins - 1)
     weight = _pixels(histogram)
     pixels, said, water = (np.bincount(place, w, bins) for w in (weight, weight * p, histogram.positives))

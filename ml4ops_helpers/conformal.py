@@ -8,13 +8,14 @@ holds for events like those, and on average over events, not for each one: alway
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple, SupportsFloat
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ml4ops_helpers.curves import BINS, ScoreHistogram
+from ml4ops_helpers.calibration import MIDDLES
+from ml4ops_helpers.curves import ScoreHistogram
 from ml4ops_helpers.metrics import Number, as_mask
 from ml4ops_helpers.sentinel2 import LAND, WATER, Codes, Float
 
@@ -24,108 +25,136 @@ SETS: dict[int, str] = {ONLY_LAND: "land", ONLY_WATER: "water", EITHER: "land or
 """Names of the sets."""
 
 
-class SetThresholds(NamedTuple):
-    """Land is an answer up to ``land``, water from ``water`` on: probabilities of water."""
+Kind = Literal["least ambiguous", "adaptive"]
+"""How unlikely a class may be and still be in the set: see ``fit_sets``."""
 
+
+class SetRule(NamedTuple):
+    """Which classes a pixel may be; from ``fit_sets``.
+
+    Attributes:
+        kind: the score.
+        land: largest score with which land is in the set.
+        water: the same for water.
+    """
+
+    kind: Kind
     land: float
     water: float
 
 
-def fit_sets(histograms: Mapping[str, ScoreHistogram], level: float = 0.9) -> SetThresholds:
-    """Thresholds with which a share ``level`` of the land, and of the water, of the validation events is covered.
+def fit_sets(histograms: Mapping[str, ScoreHistogram], level: float = 0.9, kind: Kind = "adaptive") -> SetRule:
+    """A rule that covers a share ``level`` of the land, and of the water, of the validation events.
 
-    Each class has its own threshold, else the much land would be covered at the expense of the little water. Each event
+    Each class has its own limit, else the much land would be covered at the expense of the little water. Each event
     counts the same, whatever its size. With few events this is an estimate without a guarantee.
+
+    ``least ambiguous`` sets hold the classes with a probability above a limit; how many pixels of an event are covered
+    then follows how sure the network is there. ``adaptive`` sets take the classes from the most likely one on until
+    the level is reached, the last one by a draw, so an event is covered as far as its probabilities are calibrated,
+    whether it is clear or hazy.
 
     Args:
         histograms: of the probability of water, by event.
         level: share of the pixels of either class whose set is to hold the truth.
+        kind: which sets.
 
     Raises:
         ValueError: ``level`` is not between 0 and 1, or a class is in no event.
 
-    Source: Vovk 2012, Conditional validity; Sadinle et al. 2019, Least ambiguous set-valued classifiers; events
-    pooled as in Dunn et al. 2023, Distribution-free prediction sets for two-layer hierarchical models.
+    Source: Sadinle et al. 2019, Least ambiguous set-valued classifiers; Romano, Sesia & Candès 2020, Classification
+    with valid and adaptive coverage; events pooled as in Dunn et al. 2023, Distribution-free prediction sets for
+    two-layer hierarchical models.
 
     >>> histogram = ScoreHistogram()
     >>> histogram.update([False] * 4 + [True] * 4, [0.0, 0.125, 0.25, 0.5, 0.25, 0.75, 0.875, 1.0])
-    >>> fit_sets({"event": histogram}, level=0.75)
-    SetThresholds(land=0.25, water=0.75)
+    >>> rule = fit_sets({"event": histogram}, level=0.75, kind="least ambiguous")
+    >>> round(rule.land, 3), round(rule.water, 3)
+    (0.25, 0.25)
     """
     if not 0 < level < 1:
         raise ValueError(f"level {level}: give a share between 0 and 1")
-    land, water = (
-        _mean_share([getattr(h, name) for h in histograms.values()], name) for name in ("negatives", "positives")
-    )
-    return SetThresholds(_first(land, level) / BINS, (BINS - _first(water[::-1], level)) / BINS)
+    land = _mean_share([h.negatives for h in histograms.values()], "land")
+    water = _mean_share([h.positives for h in histograms.values()], "water")
+    return SetRule(kind, _limit(kind, land, 1 - MIDDLES, level), _limit(kind, water, MIDDLES, level))
 
 
 def _mean_share(counts: list[NDArray[np.int64]], name: str) -> Number:
     """Share of a class at each step of the probability, mean of the events that have it."""
     shares = [c / c.sum() for c in counts if c.any()]
     if not shares:
-        missing = {"negatives": "land", "positives": "water"}[name]
-        raise ValueError(f"no event has {missing}; use validation events with both classes")
+        raise ValueError(f"no event has {name}; use validation events with both classes")
     return np.asarray(np.mean(shares, axis=0))
 
 
-def _first(shares: Number, level: float) -> int:
-    """First step at which the sum reaches the level, rounding aside."""
-    return int(np.argmax(np.cumsum(shares) >= level - 1e-9))
+def _limit(kind: Kind, shares: Number, probability: Number, level: float) -> float:
+    """Smallest limit of the score with which a class is covered as often as wanted, by halving."""
+    low, high = 0.0, 1.0
+    while high - low > 1e-7:
+        middle = (low + high) / 2
+        low, high = (low, middle) if shares @ _chance(kind, probability, middle) >= level - 1e-9 else (middle, high)
+    return high
 
 
-def prediction_sets(probability: ArrayLike, thresholds: SetThresholds) -> Codes:
+def _chance(kind: Kind, probability: Number, limit: float) -> Number:
+    """Chance that a class of a given probability is in the set: 0 or 1, but for the last class of an adaptive set."""
+    if kind == "least ambiguous":
+        return np.asarray(1 - probability <= limit, np.float64)
+    before = np.where(probability >= 0.5, 0, 1 - probability)  # the probability of the other class, if more likely
+    return np.asarray(np.clip((limit - before) / np.maximum(probability, 1e-12), 0, 1))
+
+
+def prediction_sets(probability: ArrayLike, rule: SetRule, seed: int = 0) -> Codes:
     """Which classes each pixel may be.
 
     Args:
         probability: of water, ``(height, width)``, NaN without data.
-        thresholds: from ``fit_sets``.
+        rule: from ``fit_sets``.
+        seed: of the draws of adaptive sets.
 
     Returns:
-        uint8: 0 no data, 1 land, 2 water, 3 either, 4 neither (as unlike the land as the water that is known).
+        uint8: 0 no data, 1 land, 2 water, 3 either, 4 neither.
 
-    >>> prediction_sets([[0.1, 0.5, 0.9]], SetThresholds(land=0.6, water=0.4)).tolist()
+    >>> prediction_sets([[0.1, 0.5, 0.9]], SetRule("least ambiguous", land=0.6, water=0.6)).tolist()
     [[1, 3, 2]]
-    >>> prediction_sets([[0.1, 0.5, 0.9]], SetThresholds(land=0.4, water=0.6)).tolist()
+    >>> prediction_sets([[0.1, 0.5, 0.9]], SetRule("least ambiguous", land=0.4, water=0.4)).tolist()
     [[1, 4, 2]]
     """
     p = np.asarray(probability, np.float64)
-    sets = LAND * (p < thresholds.land + 1 / BINS) + WATER * (p >= thresholds.water)
+    draw = np.random.default_rng(seed).random(p.shape)
+    sets = LAND * (draw < _chance(rule.kind, 1 - p, rule.land)) + WATER * (draw < _chance(rule.kind, p, rule.water))
     return np.where(np.isnan(p), NO_DATA, np.where(sets == 0, NEITHER, sets)).astype(np.uint8)
 
 
-def coverage_table(histograms: Mapping[str, ScoreHistogram], thresholds: SetThresholds) -> pd.DataFrame:
+def coverage_table(histograms: Mapping[str, ScoreHistogram], rule: SetRule) -> pd.DataFrame:
     """How often the sets hold the truth, and which sets they are, for each event and for all pixels pooled.
 
     Args:
         histograms: of the probability of water, by event.
-        thresholds: from ``fit_sets``.
+        rule: from ``fit_sets``; draws are replaced by their chances.
 
     Returns:
         One row an event, then ``pooled``: ``coverage``, that of ``land`` and ``water`` alone (NaN where there is none),
         and the shares of pixels called ``either`` and ``neither``.
     """
-    rows = {event: _coverage(h, thresholds) for event, h in histograms.items()}
-    pooled = sum(histograms.values(), ScoreHistogram())
-    return pd.DataFrame(rows | {"pooled": _coverage(pooled, thresholds)}).T
+    rows = {event: _coverage(h, rule) for event, h in histograms.items()}
+    return pd.DataFrame(rows | {"pooled": _coverage(sum(histograms.values(), ScoreHistogram()), rule)}).T
 
 
-def _coverage(histogram: ScoreHistogram, thresholds: SetThresholds) -> dict[str, float]:
-    step = np.arange(BINS + 1) / BINS
-    land, water = step <= thresholds.land, step >= thresholds.water
+def _coverage(histogram: ScoreHistogram, rule: SetRule) -> dict[str, float]:
+    land, water = _chance(rule.kind, 1 - MIDDLES, rule.land), _chance(rule.kind, MIDDLES, rule.water)
     negatives, positives = histogram.negatives, histogram.positives
-    held_land, held_water = negatives[land].sum(), positives[water].sum()
     pixels = negatives + positives
 
-    def share(part: float, whole: float) -> float:
-        return float(part / whole) if whole else float("nan")
+    def share(part: SupportsFloat, whole: SupportsFloat) -> float:
+        return float(part) / float(whole) if float(whole) else float("nan")
 
     return {
-        "coverage": share(held_land + held_water, pixels.sum()),
-        "land": share(held_land, negatives.sum()),
-        "water": share(held_water, positives.sum()),
-        "either": share(pixels[land & water].sum(), pixels.sum()),
-        "neither": share(pixels[~land & ~water].sum(), pixels.sum()),
+        "coverage": share(negatives @ land + positives @ water, pixels.sum()),
+        "land": share(negatives @ land, negatives.sum()),
+        "water": share(positives @ water, positives.sum()),
+        "either": share(pixels @ np.minimum(land, water), pixels.sum()),
+        "neither": share(pixels @ (1 - np.maximum(land, water)), pixels.sum()),
     }
 
 

@@ -161,58 +161,88 @@ class TestSelective:
             se.SelectiveHistogram(limit=0.5).update([True], [True], [0.6])
 
 
+KINDS = ("least ambiguous", "adaptive")
+
+
+@pytest.mark.parametrize("kind", KINDS)
 class TestSets:
-    @pytest.mark.parametrize("level", [0.8, 0.9, 0.95])
-    def test_exchangeable_pixels_are_covered(self, level: float) -> None:
+    @pytest.mark.parametrize("level", [0.8, 0.9, 0.97])
+    def test_exchangeable_pixels_are_covered(self, kind: co.Kind, level: float) -> None:
         """Even by a model that is badly calibrated."""
-        thresholds = co.fit_sets({"val": histogram(*made(100_000, 3))}, level)
-        found = co.coverage_table({"test": histogram(*made(100_000, 3, seed=1))}, thresholds)
+        rule = co.fit_sets({"val": histogram(*made(100_000, 3))}, level, kind)
+        found = co.coverage_table({"test": histogram(*made(100_000, 3, seed=1))}, rule)
         for name in ("coverage", "land", "water"):
             assert found.loc["pooled", name] == pytest.approx(level, abs=0.01)
 
-    def test_exchangeable_events_are_covered_on_average(self) -> None:
+    def test_exchangeable_events_are_covered_on_average(self, kind: co.Kind) -> None:
         rng = np.random.default_rng(0)
 
         def event(number: int) -> ScoreHistogram:
             return histogram(*made(2000, float(np.exp(rng.normal(0, 0.5))), seed=number))
 
-        thresholds = co.fit_sets({str(n): event(n) for n in range(40)}, 0.9)
-        table = co.coverage_table({str(n): event(n) for n in range(40, 80)}, thresholds)
-        assert table.drop(index="pooled")["coverage"].mean() == pytest.approx(0.9, abs=0.02)
-        assert table["coverage"].min() < 0.88  # not each one
+        rule = co.fit_sets({str(n): event(n) for n in range(40)}, 0.9, kind)
+        table = co.coverage_table({str(n): event(n) for n in range(40, 80)}, rule).drop(index="pooled")
+        assert table["coverage"].mean() == pytest.approx(0.9, abs=0.02)
+        assert table["coverage"].min() < 0.89  # not each one
 
-    def test_a_large_event_has_no_more_say(self) -> None:
+    def test_map_and_table_agree(self, kind: co.Kind) -> None:
+        truth, p = made(40_000)
+        rule = co.fit_sets({"a": histogram(*made(5000, seed=1))}, 0.9, kind)
+        sets = co.prediction_sets(p[None], rule)[0]
+        held = np.where(truth, np.isin(sets, (WATER, co.EITHER)), np.isin(sets, (LAND, co.EITHER)))
+        row = co.coverage_table({"a": histogram(truth, p)}, rule).loc["a"]
+        assert row["coverage"] == pytest.approx(held.mean(), abs=0.005)
+        assert row["either"] == pytest.approx((sets == co.EITHER).mean(), abs=0.005)
+        assert row["neither"] == pytest.approx((sets == co.NEITHER).mean(), abs=0.005)
+
+    def test_every_event_has_the_same_say(self, kind: co.Kind) -> None:
         small = {str(n): histogram(*made(2000, seed=n)) for n in range(3)}
         large = histogram(*made(100_000, 3, seed=9))
-        equal = co.fit_sets({**small, "large": large})
-        assert equal.water > co.fit_sets({"pooled": sum(small.values(), large)}).water
+        equal, pooled = co.fit_sets({**small, "large": large}, 0.9, kind), sum(small.values(), large)
+        by_pixel = co.fit_sets({"pooled": pooled}, 0.9, kind)
+        assert abs(equal.water - by_pixel.water) > 0.01
 
-    def test_map_and_table_agree(self) -> None:
-        truth, p = made(5000)
-        thresholds = co.fit_sets({"a": histogram(*made(5000, seed=1))}, 0.9)
-        sets = co.prediction_sets(p[None], thresholds)[0]
-        held = np.where(truth, np.isin(sets, (WATER, co.EITHER)), np.isin(sets, (LAND, co.EITHER)))
-        row = co.coverage_table({"a": histogram(truth, p)}, thresholds).loc["a"]
-        assert row["coverage"] == pytest.approx(held.mean())
-        assert row["either"] == pytest.approx((sets == co.EITHER).mean())
-        assert row["neither"] == pytest.approx((sets == co.NEITHER).mean())
-
-    def test_every_set_occurs_where_it_should(self) -> None:
-        p = np.array([[0.1, 0.5, 0.9, np.nan]])
-        overlap, gap = co.SetThresholds(0.6, 0.4), co.SetThresholds(0.4, 0.6)
-        assert co.prediction_sets(p, overlap).tolist() == [[LAND, co.EITHER, WATER, co.NO_DATA]]
-        assert co.prediction_sets(p, gap).tolist() == [[LAND, co.NEITHER, WATER, co.NO_DATA]]
-
-    def test_a_class_that_no_event_has(self) -> None:
+    def test_a_class_that_no_event_has(self, kind: co.Kind) -> None:
         with pytest.raises(ValueError, match="no event has water"):
-            co.fit_sets({"dry": histogram(np.array([False]), np.array([0.1]))})
+            co.fit_sets({"dry": histogram(np.array([False]), np.array([0.1]))}, 0.9, kind)
         with pytest.raises(ValueError, match="between 0 and 1"):
-            co.fit_sets({}, 1)
+            co.fit_sets({}, 1, kind)
 
-    def test_an_event_without_water_has_no_say_on_water(self) -> None:
+    def test_an_event_without_water_has_no_say_on_water(self, kind: co.Kind) -> None:
         wet, dry = histogram(*made(2000)), histogram(np.zeros(50, bool), np.full(50, 0.2))
-        assert co.fit_sets({"wet": wet, "dry": dry}).water == co.fit_sets({"wet": wet}).water
-        assert np.isnan(co.coverage_table({"dry": dry}, co.SetThresholds(0.5, 0.5)).loc["dry", "water"])
+        rules = [co.fit_sets(h, 0.9, kind) for h in ({"wet": wet, "dry": dry}, {"wet": wet})]
+        assert rules[0].water == rules[1].water
+        assert np.isnan(co.coverage_table({"dry": dry}, rules[0]).loc["dry", "water"])
+
+    def test_no_data_has_no_set(self, kind: co.Kind) -> None:
+        assert co.prediction_sets([[np.nan]], co.SetRule(kind, 0.5, 0.5)).tolist() == [[co.NO_DATA]]
+
+
+class TestAdaptiveSets:
+    def test_by_hand(self) -> None:
+        """Land at 0.8 is likelier: in the set where the draw is below 0.6 / 0.8. Water comes on top of 0.8: never."""
+        rule = co.SetRule("adaptive", 0.6, 0.6)
+        sets = co.prediction_sets(np.full((1, 100_000), 0.2), rule)
+        assert (sets == LAND).mean() == pytest.approx(0.75, abs=0.01)
+        assert (sets == co.NEITHER).mean() == pytest.approx(0.25, abs=0.01)
+        both = co.prediction_sets(np.full((1, 100_000), 0.2), co.SetRule("adaptive", 0.9, 0.9))
+        assert (both == co.EITHER).mean() == pytest.approx(0.5, abs=0.01)  # draw below (0.9 - 0.8) / 0.2
+        assert (both == LAND).mean() == pytest.approx(0.5, abs=0.01)
+
+    def test_hazy_events_are_covered_like_clear_ones(self) -> None:
+        """Calibrated both, but the network is surer in one: only adaptive sets cover both alike."""
+
+        def event(spread: float, seed: int) -> ScoreHistogram:
+            rng = np.random.default_rng(seed)
+            z = rng.normal(0, spread, 50_000)
+            return histogram(rng.random(z.size) < expit(z), expit(z))
+
+        known = {"clear": event(6, 0), "hazy": event(1.5, 1)}
+        gaps = {}
+        for kind in KINDS:
+            table = co.coverage_table(known, co.fit_sets(known, 0.9, kind))  # type: ignore[arg-type]
+            gaps[kind] = abs(table.loc["clear", "coverage"] - table.loc["hazy", "coverage"])
+        assert gaps["adaptive"] < 0.01 < 0.05 < gaps["least ambiguous"]
 
 
 class TestAreas:
