@@ -23,7 +23,7 @@ from ml4ops_helpers.classmaps import OUTSIDE, ClassMap, align
 from ml4ops_helpers.conformal import Area, expected_area
 from ml4ops_helpers.grids import LONGITUDE_LATITUDE, Grid, pixel_areas
 from ml4ops_helpers.rasters import SceneError, replacing, write_raster
-from ml4ops_helpers.sentinel2 import LAND, PERMANENT_WATER, WATER, Codes, Float
+from ml4ops_helpers.sentinel2 import LAND, PERMANENT_WATER, WATER, Float
 
 NOT_OBSERVED, DRY, PERMANENT, FLOOD, RECEDED, UNKNOWN_BEFORE = range(6)
 """Codes of a change map."""
@@ -71,24 +71,27 @@ def difference(pre: ClassMap, post: ClassMap, permanent: ClassMap | None = None)
     >>> [CHANGES[code] for code in difference(pre, post).codes[0]]  # doctest: +NORMALIZE_WHITESPACE
     ['new flood', 'permanent water', 'receded', 'not flooded', 'water, before unknown', 'not observed']
     """
-    before, after = align(pre, post.grid), post
-    layer = (
-        np.full(post.grid.shape, OUTSIDE, np.uint8) if permanent is None else align(permanent, post.grid, OUTSIDE).codes
-    )
+    before = align(pre, post.grid)
+    shape = post.grid.shape
+    layer = np.full(shape, OUTSIDE, np.uint8) if permanent is None else align(permanent, post.grid, OUTSIDE).codes
     always = layer == PERMANENT_WATER
     was_water = (before.codes == WATER) | (always & ~before.seen)
     known = before.seen | (layer != OUTSIDE)
-    wet = np.where(was_water | always, PERMANENT, np.where(known, FLOOD, UNKNOWN_BEFORE))
-    dry = np.where(was_water, RECEDED, DRY)
-    codes = np.select([after.codes == WATER, after.codes == LAND], [wet, dry], NOT_OBSERVED)
-    return ClassMap(codes.astype(np.uint8), post.grid, f"{pre.name} to {post.name}", post.day)
+    wet, dry = post.codes == WATER, post.codes == LAND
+    codes = np.full(shape, NOT_OBSERVED, np.uint8)
+    codes[dry] = DRY
+    codes[dry & was_water] = RECEDED
+    codes[wet] = UNKNOWN_BEFORE
+    codes[wet & known] = FLOOD
+    codes[wet & (was_water | always)] = PERMANENT
+    return ClassMap(codes, post.grid, f"{pre.name} to {post.name}", post.day)
 
 
-def code_areas(codes: Codes, grid: Grid, number: int = len(CHANGES)) -> NDArray[np.float64]:
+def code_areas(codes: NDArray[np.integer], grid: Grid, number: int = len(CHANGES)) -> NDArray[np.float64]:
     """True area under each code, square kilometres.
 
     Args:
-        codes: ``(height, width)``.
+        codes: integers from 0, ``(height, width)``.
         grid: where they lie.
         number: how many codes there are.
     """
@@ -168,8 +171,7 @@ def vectorise(
     if min_area < 0 or simplify < 0:
         raise ValueError(f"min_area {min_area} m² and simplify {simplify} m must be 0 or more")
     wanted = range(1, len(names)) if codes is None else codes
-    areas = pixel_areas(found.grid)
-    parts = [_patches(found, areas, code, names[code], min_area if code else 0) for code in wanted]
+    parts = [_patches(found, code, names[code], min_area if code else 0) for code in wanted]
     rows = [row for part in parts for row in part]
     frame = gpd.GeoDataFrame(rows, columns=["class", "area_km2", "geometry"], geometry="geometry", crs=found.grid.crs)
     frame = frame.sort_values("area_km2", ascending=False, kind="stable", ignore_index=True)
@@ -177,15 +179,13 @@ def vectorise(
     return frame
 
 
-def _patches(
-    found: ClassMap, areas: NDArray[np.float64], code: int, name: str, min_area: float
-) -> list[tuple[str, float, shapely.Geometry]]:
+def _patches(found: ClassMap, code: int, name: str, min_area: float) -> list[tuple[str, float, shapely.Geometry]]:
     """Name, area and outline of the patches of one code that are large enough."""
     labels, number = ndimage.label(found.codes == code)
-    sizes = np.bincount(labels.ravel(), areas.ravel(), minlength=number + 1)
-    keep = (sizes >= min_area)[labels] & (labels > 0)
-    outlines = shapes(labels.astype(np.int32), mask=keep, connectivity=4, transform=found.grid.transform)
-    return [(name, float(sizes[int(label)]) / 1e6, shapely.geometry.shape(outline)) for outline, label in outlines]
+    sizes = code_areas(labels, found.grid, number + 1)
+    keep = (sizes * 1e6 >= min_area)[labels] & (labels > 0)
+    outlines = shapes(labels.astype(np.int32, copy=False), mask=keep, connectivity=4, transform=found.grid.transform)
+    return [(name, float(sizes[int(label)]), shapely.geometry.shape(outline)) for outline, label in outlines]
 
 
 def _simplified(outlines: gpd.GeoSeries, grid: Grid, tolerance: float) -> gpd.GeoSeries:

@@ -22,6 +22,8 @@ from ml4ops_helpers.grids import Grid, pixel_areas
 from ml4ops_helpers.plots import OKABE_ITO, panels, scale_bar
 from ml4ops_helpers.sentinel2 import Codes, Float
 
+MOST_PIXELS = 1500
+"""Longest side of a map that is drawn; larger ones are thinned."""
 CHANGE_COLOURS: dict[str, str] = dict(
     zip(CHANGES, ("#8C8C8C", "#F2EFE9", "#0072B2", "#D55E00", "#009E73", "#CC79A7"), strict=True)
 )
@@ -45,7 +47,9 @@ def change_figure(maps: Mapping[str, ClassMap], columns: int = 2, side: float = 
     fig, axes = panels(len(maps), columns, side, side + 0.3)
     for ax, (title, found) in zip(axes, maps.items(), strict=True):
         _bare(ax, title)
-        ax.imshow(change_picture(found.codes))
+        height, width = found.grid.shape
+        step = -(-max(height, width) // MOST_PIXELS)
+        ax.imshow(change_picture(found.codes[::step, ::step]), extent=(0, width, height, 0))
     first = next(iter(maps.values()))
     scale_bar(axes[0], 1000 / _pixel_side(first.grid))
     present = sorted({int(code) for found in maps.values() for code in np.unique(found.codes)})

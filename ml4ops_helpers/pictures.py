@@ -18,13 +18,12 @@ from rasterio.windows import Window
 
 from ml4ops_helpers.classmaps import align, is_class_map, read_class_map
 from ml4ops_helpers.grids import Grid
+from ml4ops_helpers.map_plots import MOST_PIXELS
 from ml4ops_helpers.plots import label_picture
 from ml4ops_helpers.products import open_product
 from ml4ops_helpers.sentinel2 import Float, composite
 
 PICTURE_BANDS = ("B11", "B8", "B4")
-MOST_PIXELS = 1500
-"""Longest side of a picture put into a file; larger ones are thinned."""
 
 
 def data_uri(picture: Float) -> str:

@@ -54,6 +54,15 @@ def test_scale_bar_is_a_kilometre_on_the_ground(crs: str, pixels: float) -> None
     assert bar[1] - bar[0] == pytest.approx(pixels, rel=2e-3)
 
 
+def test_large_maps_are_thinned_but_keep_their_scale(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mp, "MOST_PIXELS", 70)
+    fig = mp.change_figure({"": on_grid(np.ones((200, 150)))})
+    assert fig.axes[0].images[0].get_array().shape[:2] == (67, 50)
+    bar = fig.axes[0].lines[0].get_xdata()
+    assert bar[1] - bar[0] == pytest.approx(100, rel=2e-3)
+    assert fig.axes[0].get_xlim() == (0, 150)
+
+
 def test_series_figure_leaves_the_never_seen_blank() -> None:
     days = date(2024, 11, 1), date(2024, 11, 11)
     series = flood_series([on_grid([[1, 3, 1]], days[0]), on_grid([[2, 3, 1]], days[1])])
