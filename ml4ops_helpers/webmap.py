@@ -62,7 +62,7 @@ def _empty_plot(grid: Grid, title: str) -> Any:  # noqa: ANN401 - Bokeh builds i
     unit = ("longitude (°)", "latitude (°)") if geographic else ("easting (m)", "northing (m)")
     stretch = np.cos(np.radians(grid.centre[1])) if geographic else 1.0
     plot = figure(
-        title=title, x_axis_label=unit[0], y_axis_label=unit[1], match_aspect=True, aspect_scale=1 / stretch,
+        title=title, x_axis_label=unit[0], y_axis_label=unit[1], match_aspect=True, aspect_scale=stretch,
         tools="pan,wheel_zoom,box_zoom,reset,save", active_scroll="wheel_zoom", sizing_mode="stretch_width",
         height=700,
     )  # fmt: skip
@@ -97,7 +97,7 @@ def _rings(shape: shapely.Geometry) -> tuple[list[Any], list[Any]]:
     return xs, ys
 
 
-def show_page(page: str, title: str, height: int = 860) -> HTML:
+def show_page(page: str, title: str, height: int = 760) -> HTML:
     """Show a page of HTML, such as an interactive map or a report, inside a notebook.
 
     Args:

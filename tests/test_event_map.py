@@ -303,7 +303,14 @@ class TestInteractiveMap:
             for name in ("before", "new flood"):
                 tab.get_by_text(name, exact=True).click()
             switched = dict(tab.evaluate(layers))
+            path.write_text(self.page("EPSG:4326", 1e-4, 10, 60))
+            tab.goto(path.as_uri())
+            tab.wait_for_function("Bokeh.documents.length > 0 && Bokeh.documents[0].is_idle")
+            frame = "const f = Object.values(Bokeh.index)[0].frame; const [x, y] = [plot.x_range, plot.y_range];"
+            pixels = "f.bbox.width / (x.end - x.start) / (f.bbox.height / (y.end - y.start))"
+            stretch = tab.evaluate(f"() => {{ {find} {frame} return {pixels} }}")
             browser.close()
+        assert stretch == pytest.approx(0.5, rel=0.01)  # at 60° north a degree of longitude is half as long
         assert zoomed[1] - zoomed[0] < 0.9 * (end - start)
         assert panned[0] < zoomed[0]
         assert at_first == {"before": False, "after": True, "permanent water": True, "new flood": True}
