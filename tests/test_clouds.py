@@ -195,7 +195,7 @@ def write_truth(table: pd.DataFrame, root: Path, ground: np.ndarray, thickness: 
 
 class TestCounts:
     def test_hand_worked(self, tiny_dataset: Path, tmp_path: Path) -> None:
-        """Left half water, right half land; the lower half under cloud. The map does not observe the first column."""
+        """Left half water, right half land; the lower half under cloud. The map observes no outer column."""
         ground = np.full((32, 32), LAND)
         ground[:, :16] = WATER
         thickness = np.zeros((32, 32))
@@ -205,7 +205,7 @@ class TestCounts:
         def mapper(scene: Scene) -> np.ndarray:
             codes = np.full(scene.shape, LAND, np.uint8)
             codes[:, 1:20] = WATER
-            codes[:, 0] = CLOUD
+            codes[:, [0, 31]] = CLOUD
             return codes
 
         counts = count_parts(lambda scene: {"map": mapper(scene)}, part).set_index("part")
