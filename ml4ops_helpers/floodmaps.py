@@ -37,6 +37,8 @@ CHANGES: tuple[str, ...] = (
 )
 _ROWS = 512
 """Rows whose areas are in memory at once."""
+_DECIMALS = 7
+"""Of a degree in GeoJSON: a centimetre."""
 _DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON"}
 
 
@@ -184,7 +186,7 @@ def _patches(found: ClassMap, code: int, name: str, min_area: float) -> list[tup
     labels, number = ndimage.label(found.codes == code)
     sizes = code_areas(labels, found.grid, number + 1)
     keep = (sizes * 1e6 >= min_area)[labels] & (labels > 0)
-    outlines = shapes(labels.astype(np.int32, copy=False), mask=keep, connectivity=4, transform=found.grid.transform)
+    outlines = shapes(labels.astype(np.int32, copy=False), mask=keep, transform=found.grid.transform)
     return [(name, float(sizes[int(label)]), shapely.geometry.shape(outline)) for outline, label in outlines]
 
 
@@ -195,6 +197,12 @@ def _simplified(outlines: gpd.GeoSeries, grid: Grid, tolerance: float) -> gpd.Ge
     broken = ~outlines.is_valid
     outlines[broken] = [_polygons(shapely.make_valid(outline)) for outline in outlines[broken]]
     return outlines
+
+
+def _rounded(outlines: gpd.GeoSeries) -> gpd.GeoSeries:
+    """Outlines in degrees with as many decimals as GeoJSON keeps, so that rounding breaks none when it is written."""
+    valid = [_polygons(shapely.make_valid(outline)) for outline in outlines]
+    return gpd.GeoSeries(shapely.set_precision(valid, 10.0**-_DECIMALS), outlines.index, crs=outlines.crs)
 
 
 def _polygons(geometry: shapely.Geometry) -> shapely.Geometry:
@@ -224,7 +232,9 @@ def write_vectors(path: Path | str, outlines: gpd.GeoDataFrame) -> Path:
         raise SceneError(f"{path}: outlines without coordinate reference system; set it with outlines.set_crs(…)")
     options = {"engine": "pyogrio", "driver": _DRIVERS[path.suffix]}
     if path.suffix == ".geojson":
-        outlines, options = outlines.to_crs(LONGITUDE_LATITUDE), options | {"RFC7946": "YES"}
+        outlines = outlines.to_crs(LONGITUDE_LATITUDE)
+        outlines["geometry"] = _rounded(outlines.geometry)
+        options |= {"RFC7946": "YES", "COORDINATE_PRECISION": _DECIMALS}
     else:
         options["layer"] = "flood"
     content = io.BytesIO()

@@ -161,6 +161,18 @@ class TestOutlines:
         assert shapely.get_num_coordinates(after) < shapely.get_num_coordinates(before) / 4
         assert simple["area_km2"].tolist() == plain["area_km2"].tolist()
 
+    @pytest.mark.parametrize("seed", range(4))
+    def test_outlines_that_touch_themselves_stay_valid_in_every_file(self, tmp_path: Path, seed: int) -> None:
+        """A sponge: its holes touch at corners, and rounding lets their outlines cross."""
+        sponge = np.where(np.random.default_rng(seed).random((60, 60)) < 0.65, fm.FLOOD, fm.DRY)
+        outlines = fm.vectorise(on_grid(sponge), codes=[fm.FLOOD], simplify=15)
+        for path in (tmp_path / "a.gpkg", tmp_path / "a.geojson"):
+            back = gpd.read_file(fm.write_vectors(path, outlines))
+            assert back.geometry.is_valid.all()
+            assert set(back.geometry.geom_type) <= {"Polygon", "MultiPolygon"}
+            area = back.to_crs(outlines.crs).geometry.area.sum()
+            assert area == pytest.approx(outlines.geometry.area.sum(), rel=1e-4)
+
     def test_each_code_has_its_name_and_background_none(self) -> None:
         outlines = fm.vectorise(on_grid([[0, 1, 2, 3, 4, 5]]))
         assert sorted(outlines["class"]) == sorted(fm.CHANGES[1:])
