@@ -191,9 +191,14 @@ def _patches(found: ClassMap, code: int, name: str, min_area: float) -> list[tup
 
 
 def _simplified(outlines: gpd.GeoSeries, grid: Grid, tolerance: float) -> gpd.GeoSeries:
-    """Outlines moved by at most the tolerance in metres, whatever the CRS; repaired where they cross themselves."""
+    """Outlines moved by at most the tolerance in metres, whatever the CRS; repaired where they cross themselves.
+
+    A patch so small that half of it would go keeps its pixels.
+    """
     if tolerance and len(outlines):
-        outlines = outlines.to_crs(grid.metric_crs()).simplify(tolerance, preserve_topology=True).to_crs(grid.crs)
+        metric = outlines.to_crs(grid.metric_crs())
+        simple = metric.simplify(tolerance, preserve_topology=True)
+        outlines = simple.where(simple.area > metric.area / 2, metric).to_crs(grid.crs)
     broken = ~outlines.is_valid
     outlines[broken] = [_polygons(shapely.make_valid(outline)) for outline in outlines[broken]]
     return outlines
@@ -230,7 +235,7 @@ def write_vectors(path: Path | str, outlines: gpd.GeoDataFrame) -> Path:
         raise ValueError(f"{path}: cannot write {path.suffix or 'a file without ending'}; choose .gpkg or .geojson")
     if outlines.crs is None:
         raise SceneError(f"{path}: outlines without coordinate reference system; set it with outlines.set_crs(…)")
-    options = {"engine": "pyogrio", "driver": _DRIVERS[path.suffix]}
+    options: dict[str, object] = {"engine": "pyogrio", "driver": _DRIVERS[path.suffix]}
     if path.suffix == ".geojson":
         outlines = outlines.to_crs(LONGITUDE_LATITUDE)
         outlines["geometry"] = _rounded(outlines.geometry)

@@ -173,6 +173,10 @@ class TestOutlines:
             area = back.to_crs(outlines.crs).geometry.area.sum()
             assert area == pytest.approx(outlines.geometry.area.sum(), rel=1e-4)
 
+    def test_a_patch_smaller_than_the_tolerance_keeps_its_pixels(self) -> None:
+        outlines = fm.vectorise(on_grid([[3, 1, 3, 3]]), codes=[fm.FLOOD], simplify=100)
+        assert outlines.geometry.area.tolist() == pytest.approx([200, 100], rel=1e-6)
+
     def test_each_code_has_its_name_and_background_none(self) -> None:
         outlines = fm.vectorise(on_grid([[0, 1, 2, 3, 4, 5]]))
         assert sorted(outlines["class"]) == sorted(fm.CHANGES[1:])
