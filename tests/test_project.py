@@ -112,10 +112,13 @@ def third_party(path: Path) -> Iterator[str]:
 
 
 def test_every_import_is_a_declared_dependency() -> None:
-    core = {canonicalize_name(Requirement(r).name) for r in PROJECT["dependencies"]}
-    book = core | {canonicalize_name(Requirement(r).name) for r in PROJECT["optional-dependencies"]["book"]}
+    def names(requirements: list[str]) -> set[str]:
+        return {canonicalize_name(Requirement(r).name) for r in requirements}
+
+    core, extras = names(PROJECT["dependencies"]), PROJECT["optional-dependencies"]
+    more = {"press": names(extras["book"]), "engines.py": names(extras["engines"])}
     for path in (ROOT / "ml4ops_helpers").rglob("*.py"):
-        allowed = book if path.parent.name == "press" else core
+        allowed = core | more.get(path.parent.name, set()) | more.get(path.name, set())
         assert set(third_party(path)) <= allowed, f"{path.name} imports {set(third_party(path)) - allowed}, undeclared"
 
 
