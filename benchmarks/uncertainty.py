@@ -18,6 +18,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before numpy and torch are imported
 
 import argparse
 import importlib.util
+import itertools
 import json
 import platform
 import statistics
@@ -62,34 +63,42 @@ def single_pass(model: Network, image: np.ndarray) -> np.ndarray:
         return model(batch).softmax(dim=1).numpy()
 
 
-def peer_sampling(model: Network, image: np.ndarray, samples: int) -> None:
-    labels = np.zeros((samples, 1, *image.shape[1:]))
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout2d):
-            module.train()
-    for number in range(samples):
-        labels[number] = single_pass(model, image).argmax(axis=1)
-    model.eval()
-    peer_statistics(labels)
-
-
-def peer_statistics(labels: np.ndarray) -> None:
+def peer_uncertainty(predict: Callable[[], np.ndarray], samples: int) -> None:
+    """What the peer's ``compute_uncertainties_for_image_pair`` computes, line by line."""
     from ml4floods.models.utils import uncertainty as peer
 
+    with torch.no_grad():
+        first = torch.from_numpy(predict())
+        labels = np.zeros([samples, 1, *first.shape[2:]])
+        logits = np.zeros([samples, *first.shape])
+        for number in range(samples):
+            sample = torch.from_numpy(predict()) if number else first
+            logits[number] = sample.cpu().numpy()
+            labels[number] = torch.argmax(sample, dim=1).long().cpu().numpy()
     for statistic in (peer.water_probability, peer.water_bounds, peer.water_entropy, peer.variance_map):
         statistic(labels)
 
 
-def probabilities() -> np.ndarray:
-    return np.random.default_rng(0).random((SAMPLES, SIDE, SIDE), np.float32)
+def peer_sampling(model: Network, image: np.ndarray, samples: int) -> None:
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout2d):
+            module.train()
+    peer_uncertainty(lambda: single_pass(model, image), samples)
+    model.eval()
 
 
 def statistics_of(kind: str) -> Callable[[], object]:
-    p = probabilities()
+    """Statistics of samples that are at hand: a few different ones, over and over."""
+    drawn = np.random.default_rng(0).random((5, 3, SIDE, SIDE), np.float32)
+    drawn /= drawn.sum(axis=1, keepdims=True)
     if kind == "ours":
-        return lambda: summarise(p).mutual_information
-    labels = (p[:, None] > 0.5).astype(float)
-    return lambda: peer_statistics(labels)
+        return lambda: summarise(drawn[number % len(drawn)] for number in range(SAMPLES)).mutual_information
+
+    def peer() -> None:
+        turns = itertools.cycle(drawn[:, None])
+        peer_uncertainty(lambda: next(turns), SAMPLES)
+
+    return peer
 
 
 def timed(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:

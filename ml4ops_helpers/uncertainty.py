@@ -7,6 +7,7 @@ are taken one by one, so memory does not grow with their number. Explained in ``
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -102,14 +103,16 @@ class Uncertainty:
 
         This is doubt that more training data could remove (epistemic). Source: Houlsby et al. 2011, arXiv:1112.5745.
         """
-        return np.asarray(np.maximum(self.predictive_entropy - self.expected_entropy, 0), np.float32)
+        mutual = self.predictive_entropy
+        mutual -= self.expected_entropy
+        return np.maximum(mutual, 0, out=mutual)
 
 
 class Moments:
     """Mean, variance and mean entropy of samples that come one at a time.
 
-    Sums are of differences from the first sample, so that small variances keep their digits (Chan, Golub & LeVeque
-    1983, doi:10.1080/00031305.1983.10483115).
+    The mean is moved and the squares are summed around it, so that small variances keep their digits (Welford 1962,
+    doi:10.2307/1266577).
 
     >>> moments = Moments()
     >>> for p in (0.25, 0.75):
@@ -133,36 +136,45 @@ class Moments:
         """
         p = np.asarray(sample, np.float32)
         if not self.samples:
-            self._first = p.copy()
-            self._sum, self._squares = np.zeros_like(p), np.zeros_like(p)
+            self._mean, self._squares = np.zeros_like(p), np.zeros_like(p)
             self._entropy = np.zeros(p.shape[-2:], np.float32)
-        if p.shape != self._first.shape:
-            shapes = f"a sample has shape {p.shape}, those before it {self._first.shape}"
+        if p.shape != self._mean.shape:
+            shapes = f"a sample has shape {p.shape}, those before it {self._mean.shape}"
             raise ValueError(f"{shapes}; all must be of one scene")
         self.samples += 1
-        flat = [x.reshape(*x.shape[:-2], -1) for x in (p, self._first, self._sum, self._squares, self._entropy)]
+        flat = [x.reshape(*x.shape[:-2], -1) for x in (p, self._mean, self._squares, self._entropy)]
         for start in range(0, self._entropy.size, _CHUNK):
-            _accumulate(*(x[..., start : start + _CHUNK] for x in flat))
+            _accumulate(self.samples, *(x[..., start : start + _CHUNK] for x in flat))
 
     def result(self) -> Uncertainty:
-        """What the samples so far say together.
+        """What the samples so far say together; more may follow.
+
+        Raises:
+            ValueError: there are none.
+        """
+        return copy.deepcopy(self).finish()
+
+    def finish(self) -> Uncertainty:
+        """What all samples say together; the sums become the result, so that nothing is held twice.
 
         Raises:
             ValueError: there are none.
         """
         if not self.samples:
             raise ValueError("no sample was added; take at least one")
-        shift = self._sum / np.float32(self.samples)
-        variance = np.maximum(self._squares / np.float32(self.samples) - shift**2, 0)
-        return Uncertainty(self._first + shift, variance, self._entropy / np.float32(self.samples), self.samples)
+        self._squares /= np.float32(self.samples)
+        self._entropy /= np.float32(self.samples)
+        return Uncertainty(self._mean, self._squares, self._entropy, self.samples)
 
 
-def _accumulate(p: Float, first: Float, total: Float, squares: Float, entropies: Float) -> None:
-    """Add some pixels of a sample to the sums, in place."""
-    shift = p - first
-    total += shift
-    shift *= shift
-    squares += shift
+def _accumulate(number: int, p: Float, mean: Float, squares: Float, entropies: Float) -> None:
+    """Take some pixels of a sample into the sums, in place."""
+    change = p - mean
+    step = change / np.float32(number)
+    mean += step
+    np.subtract(p, mean, out=step)
+    change *= step
+    squares += change
     entropies += _entropy(p)
 
 
@@ -181,7 +193,7 @@ def summarise(samples: Iterable[ArrayLike]) -> Uncertainty:
     moments = Moments()
     for sample in samples:
         moments.add(sample)
-    return moments.result()
+    return moments.finish()
 
 
 def mc_dropout(model: Network, reflectance: ArrayLike, samples: int = 20, seed: int = 0) -> Uncertainty:
