@@ -20,7 +20,6 @@ from ml4ops_helpers.halo import Core, evaluating
 from ml4ops_helpers.inference import Runner, torch_runner
 from ml4ops_helpers.models import ModelError, Network, to_probabilities
 from ml4ops_helpers.sentinel2 import Float
-from ml4ops_helpers.training import native_precision
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "torch": (),
@@ -40,6 +39,8 @@ def installed_engines() -> list[str]:
     >>> installed_engines()[0]
     'torch'
     """
+    from ml4ops_helpers.training import native_precision  # here, as training loads the simulator, too
+
     native = native_precision() == "bfloat16"
     return [
         name for name, needs in NEEDS.items() if all(map(find_spec, needs)) and (native or not name.endswith("bf16"))

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from ml4ops_helpers import engines
+from ml4ops_helpers import engines, training
 from ml4ops_helpers.halo import evaluating, receptive_field
 from ml4ops_helpers.inference import core_shape, core_windows, predict_scene, read_mirrored
 from ml4ops_helpers.models import ModelError, Network, build_model, to_probabilities
@@ -172,7 +172,7 @@ class TestEngines:
 
     def test_only_what_is_installed_is_offered(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(engines, "find_spec", lambda package: None)
-        monkeypatch.setattr(engines, "native_precision", lambda: "float32")
+        monkeypatch.setattr(training, "native_precision", lambda: "float32")
         assert engines.installed_engines() == ["torch"]
         with pytest.raises(ModelError, match=r"openvino needs onnxscript, openvino; install it: pip .*\[engines\]"):
             engines.check_engine("openvino")
