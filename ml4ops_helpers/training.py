@@ -47,7 +47,7 @@ class Config:
 
     epochs: int = 20
     rounds: int = 1
-    patience: int = 5
+    patience: int = 10
     batch: int = 8
     window: int = 256
     learning_rate: float = 2e-3
