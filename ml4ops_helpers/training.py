@@ -66,7 +66,7 @@ class Config:
 CONFIGS: dict[str, Config] = {
     "smoke": Config(epochs=2, rounds=2, patience=2, batch=4, window=128),
     "lecture": Config(),
-    "full": Config(epochs=60, rounds=1, patience=10, batch=16),
+    "full": Config(epochs=60, patience=20, batch=16),
 }
 """Training of each profile."""
 
