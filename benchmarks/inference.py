@@ -3,9 +3,10 @@
     python benchmarks/inference.py [--rounds 5] [--large]
 
 One network, the shipped U-Net, in every contender; one scene of 2048×2048 pixels, thirteen bands, put together from
-the simulated scenes of the embedded data set. A contender reads the file, computes, and writes a class map and the probability of water as cloud-optimised GeoTIFFs. Each runs in
-a fresh process in every round, in turns, after a small scene to warm up; the figures are medians of CPU seconds, one
-thread. Exporting and compiling a network for an engine is needed once for a size of scene, and is given apart.
+simulated scenes of the embedded data set. A contender reads the file, computes, and writes a class map and the
+probability of water as cloud-optimised GeoTIFFs. Each runs in a fresh process in every round, in turns, after a small
+scene to warm up; the figures are medians of CPU seconds, one thread. Exporting and compiling a network for an engine is
+needed once for a size of scene, and is given apart.
 
 ``limit`` is the bare network in torch on the scene in memory: channels last, in tiles of 512 without halo or file.
 ml4floods 1.1.1 (``pip install --no-deps``) computes by ``get_pred_function`` in tiles of 1024, its best size, and
@@ -227,13 +228,12 @@ def compare(folder: Path, rounds: int) -> list[dict[str, object]]:
 def _differences(folder: Path, name: str) -> dict[str, float]:
     if name.startswith("limit"):
         return {}
-    with (
-        rasterio.open(folder / name / "scene_water.tif") as water,
-        rasterio.open(folder / name / "scene_class.tif") as codes,
-    ):
-        difference = np.abs(water.read(1) - np.load(folder / "water.npy"))
-        changed = codes.read(1) != np.load(folder / "class.npy")
-    return {"difference": float(difference.max()), "changed": float(changed.mean())}
+    with rasterio.open(folder / name / "scene_water.tif") as file:
+        difference = np.abs(file.read(1) - np.load(folder / "water.npy"))
+    with rasterio.open(folder / name / "scene_class.tif") as file:
+        changed = file.read(1) != np.load(folder / "class.npy")
+    valid = np.load(folder / "valid.npy")
+    return {"difference": float(difference[valid].max()), "changed": float(changed[valid].mean())}
 
 
 def write_reference(folder: Path) -> None:
@@ -245,6 +245,7 @@ def write_reference(folder: Path) -> None:
         found = model(torch.from_numpy(mirrored)[None]).softmax(dim=1)[0, :, halo:-halo, halo:-halo].numpy()
     for name, layer, _ in _layers(found, about["threshold"]):
         np.save(folder / f"{name}.npy", layer)
+    np.save(folder / "valid.npy", (image != 0).any(axis=0))
     tiled = predict_scene(model, image, tile=512)
     print(f"tiled against untiled: {np.abs(tiled - found).max():.1e}", file=sys.stderr)
 
