@@ -190,23 +190,26 @@ class _Block:
     """A decoder block for one window: doubles the sides, two layers see two pixels, which are cut off."""
 
     up: Tensor
-    skip: Tensor
+    up_bias: Tensor
+    skip: Tensor | None
     weight: Tensor
     bias: Tensor
 
     def __call__(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         up = self.up if mask is None else self.up * mask[:, None, None, None]
-        x = functional.conv_transpose2d(x, up, stride=2, padding=1).add_(self.skip).relu_()
+        x = functional.conv_transpose2d(x, up, self.up_bias, stride=2, padding=1)
+        if self.skip is not None:
+            x.add_(self.skip.to(x.dtype))  # adding 32 bits to 16 would be slower than all the rest
+        x.relu_()
         return _cut(functional.conv2d(x, self.weight, self.bias, padding=1).relu_())
 
 
 def _fold(block: _Module, skip: Tensor | None) -> _Block:
     (first, bias), (second, second_bias) = (_without_batch_norm(layer) for layer in (block.conv1, block.conv2))
     channels = first.shape[1] - (0 if skip is None else skip.shape[1])
-    added = bias[:, None, None] if skip is None else functional.conv2d(skip, first[:, channels:], bias, padding=1)
-    return _Block(
-        _doubling(first[:, :channels]), added, second.contiguous(memory_format=torch.channels_last), second_bias
-    )
+    added = None if skip is None else functional.conv2d(skip, first[:, channels:], padding=1)
+    second = second.contiguous(memory_format=torch.channels_last)
+    return _Block(_doubling(first[:, :channels]), bias, added, second, second_bias)
 
 
 def _without_batch_norm(layer: _Module) -> tuple[Tensor, Tensor]:
