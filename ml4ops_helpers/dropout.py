@@ -20,6 +20,8 @@ from ml4ops_helpers.models import ModelError, Network, build_model
 
 BLOCK = 512
 """Longest side of what is decoded at once, pixels: small enough for the processor's cache."""
+STRIP = 128
+"""Rows of which features are computed at once."""
 _Module = Any  # torch says of a module's parts only that they are tensors or modules
 Masks = Sequence[Tensor]
 """What each channel behind each decoder block is multiplied by: 0, or 1 / (1 - rate)."""
@@ -141,13 +143,22 @@ def whole_logits(model: Network, window: Tensor, halo: int, *, half: bool = Fals
 def _decoders(model: Network, window: Tensor, halo: int) -> Iterator[Iterator[_Decoder]]:
     """Decoders of the blocks that make up a window, row by row."""
     height, width = (n - 2 * halo for n in window.shape[2:])
-    pyramid = _body(model).context.encoder(model.features(window))
+    pyramid = _body(model).context.encoder(_features(model, window))
 
     def part(row: int, column: int) -> _Part:
         return _Part(halo + row, halo + column, min(BLOCK, height - row), min(BLOCK, width - column))
 
     for row in range(0, height, BLOCK):
         yield (_Decoder(model, pyramid, part(row, column)) for column in range(0, width, BLOCK))
+
+
+def _features(model: Network, window: Tensor) -> Tensor:
+    """Features of a window, strip by strip: intermediate results stay small; with channels last, as convolutions like.
+
+    Each feature looks at one pixel only, so strips need no halo.
+    """
+    strips = (model.features(window[:, :, row : row + STRIP]) for row in range(0, window.shape[2], STRIP))
+    return torch.cat([strip.contiguous(memory_format=torch.channels_last) for strip in strips], dim=2)
 
 
 class _Part(NamedTuple):
