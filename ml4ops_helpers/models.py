@@ -225,7 +225,8 @@ def load_model(path: Path | str) -> tuple[Network, dict[str, Any]]:
     except FileNotFoundError as error:
         raise ModelError(f"{path}: no such model; train one with `ml4ops train`") from error
     except (SafetensorError, KeyError, RuntimeError, TypeError, json.JSONDecodeError) as error:
-        raise ModelError(f"{path}: not a model saved by save_model ({error}); train one with `ml4ops train`") from error
+        cause = str(error).strip().splitlines()[0]  # torch lists every weight that does not fit
+        raise ModelError(f"{path}: not a model saved by save_model ({cause}); train one with `ml4ops train`") from error
     return model.eval(), json.loads(saved["about"])
 
 
