@@ -13,7 +13,7 @@ ml4floods 1.1.1 (``pip install --no-deps``) computes by ``get_pred_function`` in
 writes by ``save_cog``; MONAI by ``sliding_window_inference``, tiles of 1024, Gaussian blending. Both are left out where
 they are not installed, and both run with torch's ordinary allocator. The reference for differences is the network on
 the whole scene. ``--large`` also maps scenes up to 10 980×10 980 and measures memory: minutes, and 8 GB of disk.
-Results go to ``benchmarks/inference.json`` and, as tables for the book, ``benchmarks/inference.md``.
+Results go to ``benchmarks/inference.json`` and, as tables for the book, ``book/tables/inference.txt``.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ from ml4ops_helpers.rasters import write_raster
 from ml4ops_helpers.sentinel2 import BANDS, band_positions
 
 SIDE, TILE = 2048, 1024
+TABLES = Path(__file__).parents[1] / "book" / "tables"
 GRID = {"crs": "EPSG:32630", "transform": Affine(10, 0, 500_000, 0, -10, 4_000_000)}
 OURS = ("torch", "torch-bf16", "onnxruntime", "openvino", "openvino-bf16")
 PEERS = ("ml4floods", "monai")
@@ -323,7 +324,7 @@ def run(rounds: int, large: bool) -> None:
         results = {"date": str(date.today()), "processor": processor(), "torch": torch.__version__, "rounds": rounds,
                    "contenders": contenders, "memory": memory(folder) if large else earlier}  # fmt: skip
     place.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    place.with_suffix(".md").write_text(table(results), encoding="utf-8")
+    (TABLES / f"{place.stem}.txt").write_text(table(results), encoding="utf-8")
     print(table(results))
 
 

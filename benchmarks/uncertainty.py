@@ -7,7 +7,7 @@ within the run. Memory is the growth of the resident peak of a fresh process. Th
 --no-deps --target``, then ``PYTHONPATH``); its rows are left out where it is not installed. Both use the same network,
 with dropout in the decoder. The peer's sampling is what its ``compute_uncertainties_for_image_pair`` does without the
 drawing: a whole pass for each sample, kept as class labels, then its four statistics. Results are written to
-``benchmarks/uncertainty.json`` and, as a table for the book, ``benchmarks/uncertainty.md``.
+``benchmarks/uncertainty.json`` and, as a table for the book, ``book/tables/uncertainty.txt``.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from ml4ops_helpers.models import Network, build_model, load_pretrained
 from ml4ops_helpers.uncertainty import mc_dropout, summarise
 
 SIDE = 1024
+TABLES = Path(__file__).parents[1] / "book" / "tables"
 SAMPLES = 50
 PEER = importlib.util.find_spec("ml4floods") is not None
 TARGETS = {
@@ -200,7 +201,7 @@ def write(rows: list[dict[str, object]], rounds: int) -> None:
         for r in rows
     ]
     lines.append(f"\n{about['date']}, {about['processor']}, torch {about['torch']}, medians of {rounds} rounds.")
-    place.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (TABLES / f"{place.stem}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
 
 
