@@ -90,6 +90,19 @@ def load_scene(row: pd.Series, bands: str | Sequence[str] | None = None) -> tupl
     return scene, read_label(row["label"], scene, codes=label_codes(row["label"]))
 
 
+def load_labelled(row: pd.Series, bands: str | Sequence[str] | None = None) -> tuple[Scene, Codes]:
+    """Scene and version-2 label of a row of a catalogue, for whoever cannot do without the label.
+
+    Raises:
+        SceneError: as for ``load_scene``.
+        ValueError: the row has no label.
+    """
+    scene, label = load_scene(row, bands)
+    if label is None:
+        raise ValueError(f"{row['image']}: no label; scenes to judge a model on need one")
+    return scene, label
+
+
 def label_codes(path: str) -> Literal["worldfloods", "sen1floods11"]:
     """Whose codes a label file holds, by the name that Sen1Floods11 gives its own.
 

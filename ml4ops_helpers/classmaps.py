@@ -16,6 +16,7 @@ from rasterio.warp import Resampling, reproject
 
 from ml4ops_helpers.grids import Grid, union_grid
 from ml4ops_helpers.rasters import SceneError, open_raster, write_raster
+from ml4ops_helpers.scenes import check_georeference
 from ml4ops_helpers.sentinel2 import CLASS_NAMES, CLOUD, INVALID, LAND, WATER, Codes
 
 OUTSIDE = 255
@@ -92,8 +93,7 @@ def _read_codes(path: Path | str, meaning: str, highest: int) -> ClassMap:
     with open_raster(path) as source:
         if source.count != 1 or source.dtypes[0] != "uint8":
             raise SceneError(f"{path}: {source.count} bands of {source.dtypes[0]}, expected one of uint8; {meaning}")
-        if source.crs is None or source.transform.is_identity:
-            raise SceneError(f"{path}: no coordinate reference system or geotransform; georeference the file")
+        check_georeference(Path(path), source)
         codes = source.read(1)
         grid = Grid(source.shape, source.crs, source.transform)
     if codes.max() > highest:

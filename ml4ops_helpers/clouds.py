@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ml4ops_helpers.catalogues import load_scene
+from ml4ops_helpers.catalogues import load_labelled
 from ml4ops_helpers.curves import ScoreHistogram
-from ml4ops_helpers.evaluation import best_event_threshold, model_input, water_given_seen
+from ml4ops_helpers.evaluation import best_event_threshold, ground_map, model_input
 from ml4ops_helpers.inference import predict_scene
 from ml4ops_helpers.models import Network
 from ml4ops_helpers.scenes import Scene
@@ -25,7 +25,6 @@ from ml4ops_helpers.sentinel2 import (
     CLOUD,
     CLOUDY,
     INVALID,
-    LAND,
     QUANTIFICATION,
     THICK_CLOUD_BRIGHTNESS,
     WATER,
@@ -86,20 +85,6 @@ def scene_brightness(scene: Scene) -> Float:
     return brightness(scene.reflectance(), scene.bands) * np.float32(QUANTIFICATION)
 
 
-def ground_map(probabilities: Float, threshold: float) -> Codes:
-    """Class map that answers land or water everywhere, whatever the network says of clouds.
-
-    Args:
-        probabilities: land, water and cloud, ``(3, height, width)``; NaN where there are no data.
-        threshold: water where its probability given that the ground is seen is at least this.
-
-    >>> ground_map(np.array([0.02, 0.08, 0.9]).reshape(3, 1, 1), 0.5).tolist()
-    [[2]]
-    """
-    water = water_given_seen(probabilities)
-    return np.where(np.isnan(water), INVALID, np.where(water >= threshold, WATER, LAND)).astype(np.uint8)
-
-
 def flood_trace(codes: Codes, reflectance: ArrayLike, bands: str | Sequence[str] = BANDS) -> NDArray[np.bool_]:
     """Water of a class map that the index MNDWI calls dry: muddy, shallow, or between plants.
 
@@ -126,9 +111,7 @@ def cloud_threshold(model: Network, table: pd.DataFrame) -> float:
     """
     histograms: dict[str, ScoreHistogram] = {}
     for _, row in table.iterrows():
-        scene, label = load_scene(row)
-        if label is None:
-            raise ValueError(f"{row['image']}: no label; scenes to choose a threshold on need one")
+        scene, label = load_labelled(row)
         cloud = predict_scene(model, model_input(model, scene))[2]
         bright = np.where(scene_brightness(scene) > THICK_CLOUD_BRIGHTNESS, cloud, 0)
         hidden = (label[0] == CLOUDY) & (label[1] == INVALID)

@@ -34,9 +34,9 @@ from ml4ops_helpers.catalogues import (
     random_tile_split,
     split_by_event,
 )
-from ml4ops_helpers.rasters import Raster, SceneError, WindowReader, open_raster, tile_windows
-from ml4ops_helpers.scenes import from_sen1floods11, read_label, read_scene, to_v2
-from ml4ops_helpers.sentinel2 import Codes, band_positions, merge_label, to_reflectance
+from ml4ops_helpers.rasters import SceneError, WindowReader, open_raster, tile_windows
+from ml4ops_helpers.scenes import as_version_2, read_label, read_scene
+from ml4ops_helpers.sentinel2 import band_positions, merge_label, to_reflectance
 from ml4ops_helpers.sources import (
     TILE_OFFSETS,
     WORLDFLOODS_URL,
@@ -255,7 +255,7 @@ class Windows(Dataset[tuple[Tensor, Tensor]]):
         label = self._reader.read(scene.label, window)
         no_data = ((image == 0) | (image == scene.nodata)).all(axis=0)
         x = np.where(no_data, np.float32(0), to_reflectance(image, scene.offset))
-        codes = _version_2(label, scene.label)
+        codes = as_version_2(label, label_codes(scene.label))
         y = np.where(no_data, 0, codes if self.version == 2 else merge_label(codes))
         return torch.from_numpy(x), torch.from_numpy(y.astype(np.int64))
 
@@ -283,9 +283,3 @@ def _check(row: pd.Series, bands: str | Sequence[str]) -> _Checked:
     with open_raster(image) as source:
         shape, nodata = source.shape, float(source.nodata or 0)
     return _Checked(image, label, shape, band_positions(bands, corner.bands), corner.offset, nodata)
-
-
-def _version_2(label: Raster, path: str) -> Codes:
-    if label_codes(path) == "sen1floods11":
-        return from_sen1floods11(label[0])
-    return label.astype(np.uint8) if label.shape[0] == 2 else to_v2(label[0])

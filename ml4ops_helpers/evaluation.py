@@ -13,7 +13,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from ml4ops_helpers.catalogues import load_scene
+from ml4ops_helpers.catalogues import load_labelled
 from ml4ops_helpers.curves import ScoreHistogram, otsu
 from ml4ops_helpers.inference import predict_scene
 from ml4ops_helpers.metrics import Confusion, iou
@@ -109,9 +109,7 @@ def labelled_scenes(
 ) -> Iterator[tuple[pd.Series, Scene, Codes]]:
     """Row, scene and version-1 label of each row of a catalogue, one at a time; arguments as for ``score_events``."""
     for _, row in table.iterrows():
-        scene, label = load_scene(row, bands)
-        if label is None:
-            raise ValueError(f"{row['image']}: no label; scenes to judge a model on need one")
+        scene, label = load_labelled(row, bands)
         yield row, scene, label[1] if ground else merge_label(label)
 
 
@@ -215,9 +213,21 @@ def classify(probabilities: Float, threshold: float) -> Codes:
     >>> classify(np.array([[[0.5, 0.2]], [[0.3, 0.1]], [[0.2, 0.7]]]), 0.25).tolist()
     [[2, 3]]
     """
-    cloud = probabilities[2]
-    codes = np.where(cloud > 0.5, CLOUD, np.where(water_given_seen(probabilities) >= threshold, WATER, LAND))
-    return np.where(np.isnan(cloud), INVALID, codes).astype(np.uint8)
+    return np.where(probabilities[2] > 0.5, CLOUD, ground_map(probabilities, threshold)).astype(np.uint8)
+
+
+def ground_map(probabilities: Float, threshold: float) -> Codes:
+    """Class map that answers land or water everywhere, whatever the network says of clouds.
+
+    Args:
+        probabilities: land, water and cloud, ``(3, height, width)``; NaN where there are no data.
+        threshold: water where its probability given that the ground is seen is at least this.
+
+    >>> ground_map(np.array([0.02, 0.08, 0.9]).reshape(3, 1, 1), 0.5).tolist()
+    [[2]]
+    """
+    water = water_given_seen(probabilities)
+    return np.where(np.isnan(water), INVALID, np.where(water >= threshold, WATER, LAND)).astype(np.uint8)
 
 
 def confuse(model: Network, table: pd.DataFrame, threshold: float) -> Confusion:

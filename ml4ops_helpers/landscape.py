@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pyflwdir
 from affine import Affine
 from numpy.typing import NDArray
 from scipy import fft, ndimage
@@ -143,6 +142,8 @@ def drainage(elevation: Float, river: Mask) -> tuple[Float, Mask, Float]:
     Returns:
         HAND in m, the mask of streams and river, and the upstream area in pixels.
     """
+    import pyflwdir  # here, as it loads a compiler, which takes seconds, and few who load this module make places
+
     flow = pyflwdir.from_dem(elevation, nodata=-9999.0, transform=Affine.scale(PIXEL, -PIXEL), outlets="edge")
     area = flow.upstream_area("cell").astype(np.float32)
     streams = river | (area > 0.006 * elevation.size)

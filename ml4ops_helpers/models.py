@@ -243,10 +243,15 @@ def load_pretrained(name: str = "unet") -> tuple[Network, dict[str, Any]]:
     >>> model.bands, 0 < about["threshold"] < 1
     (('B2', 'B3', 'B4', 'B8', 'B11'), True)
     """
-    shipped = sorted(path.stem for path in PRETRAINED.glob("*.safetensors"))
+    shipped = shipped_weights()
     if name not in shipped:
         raise ModelError(f"no weights named {name!r} ship; choose {', '.join(shipped)}")
-    return load_model(PRETRAINED / f"{name}.safetensors")
+    return load_model(shipped[name])
+
+
+def shipped_weights() -> dict[str, Path]:
+    """Files of the weights that ship with the package, by name."""
+    return {path.stem: path for path in sorted(PRETRAINED.glob("*.safetensors"))}
 
 
 def count_parameters(model: nn.Module) -> int:

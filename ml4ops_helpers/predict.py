@@ -35,7 +35,7 @@ from ml4ops_helpers.inference import (
     read_mirrored,
     receptive_field,
 )
-from ml4ops_helpers.models import PRETRAINED, ModelError, Network, load_model, to_probabilities
+from ml4ops_helpers.models import ModelError, Network, load_model, shipped_weights, to_probabilities
 from ml4ops_helpers.products import Product, open_product
 from ml4ops_helpers.rasters import SceneError
 from ml4ops_helpers.sentinel2 import CLASS_NAMES, INVALID, QUANTIFICATION, Codes, Float, brightness
@@ -118,10 +118,10 @@ def map_files(
 
 
 def _mapper(model: str, threshold: float | None, engine: str, samples: int, tile: int | None) -> _Mapper:
-    path = Path(model) if model.endswith(".safetensors") else PRETRAINED / f"{model}.safetensors"
-    if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in PRETRAINED.glob("*.safetensors")))
-        raise ModelError(f"model {model!r}: no such weights; choose {known}, or give a .safetensors file")
+    shipped = shipped_weights()
+    path = Path(model) if model.endswith(".safetensors") else shipped.get(model)
+    if path is None or not path.is_file():
+        raise ModelError(f"model {model!r}: no such weights; choose {', '.join(shipped)}, or give a .safetensors file")
     network, about = load_model(path)
     chosen = about.get("threshold") if threshold is None else threshold
     if chosen is None or not 0 <= chosen <= 1:

@@ -268,6 +268,15 @@ def read_label(
             f"{path}: codes {', '.join(map(str, found[:8]))}; expected {', '.join(map(str, known))}. "
             'Labels of -1, 0 and 1 are read with codes="sen1floods11"'
         )
+    return as_version_2(label, codes)
+
+
+def as_version_2(label: Raster, codes: Literal["worldfloods", "sen1floods11"]) -> Codes:
+    """A label as its file holds it, ``(channels, height, width)``, in version 2, uint8 ``(2, height, width)``.
+
+    >>> as_version_2(np.array([[[1, 3]]]), "worldfloods").tolist()
+    [[[1, 2]], [[1, 0]]]
+    """
     if codes == "sen1floods11":
         return from_sen1floods11(label[0])
     return to_v2(label[0]) if label.shape[0] == 1 else label.astype(np.uint8)
