@@ -40,7 +40,7 @@ class Run:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 command,
-                env=_environment(threads, folder),
+                env=_environment(threads, folder) | dict(page.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -32,6 +32,7 @@ class Page:
         types: name of each parameter's type, a key of ``TYPES``.
         after: names of pages that go first when both are run.
         minutes: what its author expects it to take.
+        environment: variables that its kernel gets beside those of the runner.
     """
 
     path: Path
@@ -40,6 +41,7 @@ class Page:
     types: dict[str, str]
     after: tuple[str, ...]
     minutes: float
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
