@@ -16,6 +16,9 @@ from nbformat import NotebookNode
 
 from .pages import Page, PageError, Value, read_notebook
 
+SAMPLE_SECONDS = 0.5
+"""Seconds between two looks at a page's memory; each takes some milliseconds."""
+
 
 class Run:
     """A page on its way through papermill. Whoever starts it asks ``done`` and then ``result``, or calls ``stop``.
@@ -25,10 +28,14 @@ class Run:
         parameters: values of its parameters.
         threads: how many threads the page may use.
         cell_timeout: seconds after which a cell is given up.
+
+    Attributes:
+        peak_mb: most megabytes in memory at a time that were seen so far, of papermill, kernel and their children.
     """
 
     def __init__(self, page: Page, parameters: Mapping[str, Value], threads: int, cell_timeout: int) -> None:
         self.page = page
+        self.peak_mb, self._sampled = 0.0, 0.0
         self._folder = tempfile.TemporaryDirectory(prefix="ml4ops-", ignore_cleanup_errors=True)
         folder = Path(self._folder.name)
         self._raw, self._log, work = folder / "raw.ipynb", folder / "papermill.log", folder / "work"
@@ -48,7 +55,10 @@ class Run:
             )
 
     def done(self) -> bool:
-        """Whether papermill has ended."""
+        """Whether papermill has ended. Asking also watches its memory."""
+        if time.perf_counter() - self._sampled > SAMPLE_SECONDS:
+            self._sampled = time.perf_counter()
+            self.peak_mb = max(self.peak_mb, memory_mb(self._process.pid))
         return self._process.poll() is not None
 
     def seconds(self) -> float:
@@ -82,6 +92,27 @@ class Run:
                 continue
         self._process.wait()
         self._folder.cleanup()
+
+
+def memory_mb(pid: int) -> float:
+    """Megabytes that a process and all below it hold in memory; 0 when it has ended.
+
+    Args:
+        pid: number of the process.
+    """
+    try:
+        parent = psutil.Process(pid)
+        family = [parent, *parent.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return 0.0
+    return sum(_resident(member) for member in family) / 1e6
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0
 
 
 def _last_words(log: str) -> str:
