@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "_config.yml").read_text())
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 TEXT = {".py", ".md", ".ipynb", ".yml", ".yaml", ".toml", ".lock", ".txt", ".cff", ".css", ".svg", ".bib", ".json", ""}
-IMPORT_NAMES = {"sklearn": "scikit-learn", "yaml": "pyyaml", "bs4": "beautifulsoup4"}
+IMPORT_NAMES = {"sklearn": "scikit-learn", "yaml": "pyyaml", "bs4": "beautifulsoup4", "PIL": "pillow"}
 """Packages that are imported under another name than they are installed by."""
 
 
