@@ -35,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_map(commands)
     _add_predict(commands)
     _add_run(commands)
+    _add_lecture(commands)
     _add_site(commands)
     return parser
 
@@ -245,6 +246,41 @@ def _run(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 1
     return int(any(o.state in ("failed", "skipped") for o in outcomes))
+
+
+def _add_lecture(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("lecture", help="run a plan: pages, each with several sets of parameters")
+    parser.add_argument("plan", type=Path, metavar="PLAN.yml", help="such as book/lectures/half_day.yml")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: _build/lectures/PLAN")
+    parser.add_argument("--jobs", type=_positive, help="most runs at a time; default: one a core, at most four")
+    parser.add_argument("--retries", type=int, choices=range(10), default=1, metavar="K", help="of a run; default: 1")
+    parser.add_argument("--cell-timeout", type=_positive, default=1800, metavar="SECONDS", help="default: 1800")
+    parser.add_argument("--notebooks", type=Path, default=Path("notebooks"), help="folder of the pages")
+    parser.set_defaults(call=_lecture)
+
+
+def _lecture(options: argparse.Namespace) -> int:
+    from .press.lecture import run_lecture
+    from .press.lecture_log import log_results
+    from .press.lecture_report import write_report
+    from .press.pages import PageError
+    from .press.plans import PlanError, read_plan
+    from .press.runner import count_cores
+
+    out = options.out or Path("_build/lectures") / options.plan.stem
+    settings = {name: getattr(options, name) for name in ("retries", "cell_timeout")}
+    data = os.environ.get("ML4OPS_DATA")
+    try:
+        plan = read_plan(options.plan, options.notebooks)
+        jobs = options.jobs or min(count_cores(), 4)
+        results = run_lecture(plan, out, jobs=jobs, data=Path(data) if data else None, report=_report, **settings)
+    except (PlanError, PageError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    if remark := log_results(results, plan.title, out):
+        print(remark, file=sys.stderr)
+    print(f"{sum(r.whole for r in results)} of {len(results)} runs: {write_report(results, plan.title, out, remark)}")
+    return int(not all(r.whole for r in results))
 
 
 def _report(outcome: Outcome) -> None:

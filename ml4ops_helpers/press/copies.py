@@ -1,0 +1,68 @@
+"""Copies of a notebook for one purpose: other defaults in its parameters cell, solutions taken out."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import re
+from collections.abc import Mapping
+
+from nbformat import NotebookNode
+
+from .pages import Value
+
+SOLUTION = re.compile(r"(?ms)^(?P<fence>`{3,}|:{3,})\{admonition\} Solution\b.*?^(?P=fence)[ \t]*$\n?")
+"""A solution in a page's prose."""
+
+
+def with_parameters(notebook: NotebookNode, values: Mapping[str, Value]) -> NotebookNode:
+    """Copy of a page whose parameters cell has other defaults; types and comments stay.
+
+    Args:
+        notebook: a page that ``load_page`` accepts.
+        values: the new defaults; names that the page does not have are left out.
+    """
+    changed = copy.deepcopy(notebook)
+    cell = next(c for c in changed.cells if "parameters" in c.metadata.get("tags", []))
+    cell.source = set_defaults(cell.source, values)
+    return changed
+
+
+def set_defaults(source: str, values: Mapping[str, Value]) -> str:
+    r"""Source of a parameters cell with other values.
+
+    Args:
+        source: assignments ``name: type = value``.
+        values: new values by name.
+
+    >>> set_defaults('profile: str = "lecture"  # size\nseed: int = 0', {"seed": 7, "profile": "smoke"})
+    "profile: str = 'smoke'  # size\nseed: int = 7"
+    """
+    lines = [line.encode() for line in source.splitlines()]  # positions are counted in bytes
+    for statement in reversed(ast.parse(source).body):
+        name = statement.target if isinstance(statement, ast.AnnAssign) else getattr(statement, "targets", [None])[0]
+        if not (isinstance(name, ast.Name) and name.id in values):
+            continue
+        old = statement.value  # type: ignore[attr-defined]
+        first, last = old.lineno - 1, old.end_lineno - 1
+        new = lines[first][: old.col_offset] + repr(values[name.id]).encode() + lines[last][old.end_col_offset :]
+        lines[first : last + 1] = [new]
+    return b"\n".join(lines).decode()
+
+
+def without_solutions(notebook: NotebookNode) -> NotebookNode:
+    """Copy of a page without the solutions in its prose; a cell that held nothing else is taken out.
+
+    Args:
+        notebook: the page.
+    """
+    stripped = copy.deepcopy(notebook)
+    kept = []
+    for cell in stripped.cells:
+        if cell.cell_type == "markdown" and SOLUTION.search(cell.source):
+            cell.source = SOLUTION.sub("", cell.source).strip()
+            if not cell.source:
+                continue
+        kept.append(cell)
+    stripped.cells = kept
+    return stripped

@@ -1,0 +1,84 @@
+"""Every run of a lecture in MLflow: its parameters, metrics, state and notebook."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .lecture import Result
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+def log_results(results: Sequence[Result], title: str, out: Path) -> str:
+    """Record runs that are not recorded yet. Whatever goes wrong here takes nothing from the runs.
+
+    Args:
+        results: from ``run_lecture``.
+        title: of the plan; names the experiment.
+        out: folder of the lecture, which holds ``mlflow.db`` unless ``MLFLOW_TRACKING_URI`` names another store.
+
+    Returns:
+        Why the recording failed, or "".
+    """
+    # A server that is down is to be noticed in seconds, not in minutes.
+    for name, value in (("MAX_RETRIES", "1"), ("TIMEOUT", "20")):
+        os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        _log(results, title, out.resolve())
+    except Exception as error:  # another program's store: its errors have many types
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        return f"MLflow: not all runs are recorded ({said[0][:200]}); run the command again to add them"
+    return ""
+
+
+def _log(results: Sequence[Result], title: str, out: Path) -> None:
+    from mlflow import MlflowClient
+
+    given = os.environ.get("MLFLOW_TRACKING_URI")
+    client = MlflowClient(tracking_uri=given or f"sqlite:///{out / 'mlflow.db'}")
+    name = f"lecture: {title}"
+    found = client.get_experiment_by_name(name)
+    artifacts = None if given else (out / "mlflow").as_uri()
+    experiment = found.experiment_id if found else client.create_experiment(name, artifact_location=artifacts)
+    known = {(r.info.run_name, r.data.tags.get("key")) for r in client.search_runs([experiment], max_results=5000)}
+    for result in results:
+        if result.state != "skipped" and (not result.key or (result.run.name, result.key) not in known):
+            _log_one(client, experiment, result)
+
+
+def _log_one(client: MlflowClient, experiment: str, result: Result) -> None:
+    """Record one run; the key, by which it is known, comes last: half a record is made again."""
+    run = client.create_run(experiment, run_name=result.run.name, tags={"page": result.run.page.name}).info.run_id
+    for name, value in result.run.parameters.items():
+        client.log_param(run, name, value)
+    for name, metric in result.metrics.items():
+        if isinstance(metric, bool | int | float):
+            client.log_metric(run, _name(name), float(metric))
+        elif metric is not None:
+            client.set_tag(run, _name(name), metric)
+    client.log_metric(run, "seconds", result.seconds)
+    if result.message:
+        client.set_tag(run, "message", result.message)
+    if result.notebook:
+        client.log_artifact(run, str(result.notebook))
+    if result.key:
+        client.set_tag(run, "key", result.key)
+    client.set_terminated(run, "FAILED" if result.state == "failed" else "FINISHED")
+
+
+def _name(metric: str) -> str:
+    """A metric's name in the letters that MLflow takes.
+
+    >>> _name("IoU (water), %")
+    'IoU _water__ _'
+    """
+    return re.sub(r"[^\w\-. :/]", "_", metric, flags=re.ASCII)
