@@ -12,6 +12,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from .pages import PageError
+from .provenance import box
 
 RECORD_MIME = "application/vnd.ml4ops.lesson+json"
 """The same as ``lesson.RECORD_MIME``, which can't be imported here without loading torch."""
@@ -68,6 +69,7 @@ def publish(source: NotebookNode, executed: NotebookNode, run: dict[str, Any]) -
 
     Standard error is taken out, alt texts of figures move to where the site looks for them, cells tagged ``setup``
     are folded, the lesson's record moves from its output to the metadata, and the machine's paths are left behind.
+    A box at the end tells what the outputs were made from.
 
     Args:
         source: the page as it is now.
@@ -96,6 +98,8 @@ def publish(source: NotebookNode, executed: NotebookNode, run: dict[str, Any]) -
     if "language_info" in executed.metadata:
         page.metadata["language_info"] = copy.deepcopy(executed.metadata.language_info)
     page.metadata["ml4ops"] = page.metadata.get("ml4ops", {}) | {"run": run}
+    if about := box(run):
+        page.cells.append(nbformat.v4.new_markdown_cell(about, id="provenance"))  # type: ignore[no-untyped-call]
     return page, "".join(errors)
 
 

@@ -15,6 +15,7 @@ from .execute import Run
 from .jobs import Job, prepare, run_facts
 from .keys import surroundings_key
 from .pages import Page, PageError, Value, check_order
+from .provenance import surroundings
 from .publish import find_failure, publish, write_notebook
 
 
@@ -82,11 +83,18 @@ def run_pages(
             settle(_republish(job, job.published, out))
         else:
             waiting.append(job)
-    _work_off(waiting, out, jobs, cell_timeout, settle)
+    about = surroundings(lock)
+    _work_off(waiting, lambda job, run: _finish(job, run, out, about), jobs, cell_timeout, settle)
     return [outcomes[p.name] for p in pages]
 
 
-def _work_off(waiting: list[Job], out: Path, jobs: int, cell_timeout: int, settle: Callable[[Outcome], None]) -> None:
+def _work_off(
+    waiting: list[Job],
+    finish: Callable[[Job, Run], Outcome],
+    jobs: int,
+    cell_timeout: int,
+    settle: Callable[[Outcome], None],
+) -> None:
     """Keep up to ``jobs`` pages running until none waits; stop those that run when interrupted."""
     running: list[tuple[Job, Run]] = []
     try:
@@ -98,7 +106,7 @@ def _work_off(waiting: list[Job], out: Path, jobs: int, cell_timeout: int, settl
             time.sleep(0.05)
             for job, run in [pair for pair in running if pair[1].done()]:
                 running.remove((job, run))
-                outcome = _finish(job, run, out)
+                outcome = finish(job, run)
                 settle(outcome)
                 if outcome.state == "failed":
                     _skip_followers(job.page.name, waiting, settle)
@@ -135,7 +143,7 @@ def _skip_followers(lost: str, waiting: list[Job], settle: Callable[[Outcome], N
             _skip_followers(job.page.name, waiting, settle)
 
 
-def _finish(job: Job, run: Run, out: Path) -> Outcome:
+def _finish(job: Job, run: Run, out: Path, about: dict[str, str]) -> Outcome:
     """Publish a run that went well; keep a broken one beside the last good output."""
     name, seconds = job.page.name, round(run.seconds(), 1)
     try:
@@ -145,7 +153,8 @@ def _finish(job: Job, run: Run, out: Path) -> Outcome:
     try:
         if failure := find_failure(job.page.notebook, executed, job.page.path.name, complaint):
             raise PageError(failure)
-        facts = {"key": job.key, "parameters": job.parameters, "seconds": seconds}
+        facts = {"key": job.key, "parameters": job.parameters, "seconds": seconds, "peak_mb": round(run.peak_mb)}
+        facts["provenance"] = about
         page, errors = publish(job.page.notebook, executed, facts)
     except PageError as error:
         write_notebook(executed, out / f"{name}.failed.ipynb")
