@@ -10,6 +10,7 @@ import ast
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import date
@@ -36,6 +37,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_predict(commands)
     _add_run(commands)
     _add_lecture(commands)
+    _add_handout(commands)
+    _add_collect(commands)
     _add_site(commands)
     return parser
 
@@ -281,6 +284,63 @@ def _lecture(options: argparse.Namespace) -> int:
         print(remark, file=sys.stderr)
     print(f"{sum(r.whole for r in results)} of {len(results)} runs: {write_report(results, plan.title, out, remark)}")
     return int(not all(r.whole for r in results))
+
+
+def _add_handout(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("handout", help="write students' copies of a plan's pages, without solutions")
+    parser.add_argument("plan", type=Path, metavar="PLAN.yml", help="such as book/lectures/half_day.yml")
+    owners = parser.add_mutually_exclusive_group(required=True)
+    owners.add_argument(
+        "--students", type=Path, metavar="CSV", help="with a column name, and one group if there are any"
+    )
+    owners.add_argument("--groups", type=_positive, metavar="N", help="copies for N groups")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    parser.add_argument("--notebooks", type=Path, default=Path("notebooks"), help="folder of the pages")
+    parser.set_defaults(call=_handout)
+
+
+def _handout(options: argparse.Namespace) -> int:
+    from .press.handout import HandoutError, number_groups, read_students, write_handout
+    from .press.plans import PlanError, read_plan
+
+    try:
+        plan = read_plan(options.plan, options.notebooks)
+        owners = (
+            read_students(options.students, plan.title)
+            if options.students
+            else number_groups(options.groups, plan.title)
+        )
+        print(f"{len(owners)} copies: {write_handout(plan, owners, options.out)}")
+    except (PlanError, HandoutError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _add_collect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("collect", help="tell what came back of a handout")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="of the handout, with the students' folders put back")
+    parser.add_argument("--run", action="store_true", help="run the answers, as yourself, instead of reading outputs")
+    parser.add_argument("--jobs", type=_positive, default=1, help="most pages at a time; default: 1")
+    parser.add_argument("--cell-timeout", type=_positive, default=600, metavar="SECONDS", help="default: 600")
+    parser.set_defaults(call=_collect)
+
+
+def _collect(options: argparse.Namespace) -> int:
+    from .press.collect import collect, write_results
+    from .press.handout import HandoutError
+    from .press.pages import PageError
+
+    settings = {name: getattr(options, name) for name in ("run", "jobs", "cell_timeout")}
+    try:
+        answers = collect(options.folder, **settings)
+    except (HandoutError, PageError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    for state, count in sorted(Counter(answer.state for answer in answers).items()):
+        print(f"{count:5d} {state}")
+    print(*write_results(answers, options.folder), sep="\n")
+    return 0
 
 
 def _report(outcome: Outcome) -> None:

@@ -30,8 +30,6 @@ def log_results(results: Sequence[Result], title: str, out: Path) -> str:
     for name, value in (("MAX_RETRIES", "1"), ("TIMEOUT", "20")):
         os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         _log(results, title, out.resolve())
     except Exception as error:  # another program's store: its errors have many types
@@ -43,6 +41,8 @@ def log_results(results: Sequence[Result], title: str, out: Path) -> str:
 def _log(results: Sequence[Result], title: str, out: Path) -> None:
     from mlflow import MlflowClient
 
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     given = os.environ.get("MLFLOW_TRACKING_URI")
     client = MlflowClient(tracking_uri=given or f"sqlite:///{out / 'mlflow.db'}")
     name = f"lecture: {title}"
