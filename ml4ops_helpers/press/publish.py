@@ -13,6 +13,7 @@ from nbformat import NotebookNode
 
 from .pages import PageError
 from .provenance import box
+from .solutions import add_solutions
 
 RECORD_MIME = "application/vnd.ml4ops.lesson+json"
 """The same as ``lesson.RECORD_MIME``, which can't be imported here without loading torch."""
@@ -98,6 +99,7 @@ def publish(source: NotebookNode, executed: NotebookNode, run: dict[str, Any]) -
     if "language_info" in executed.metadata:
         page.metadata["language_info"] = copy.deepcopy(executed.metadata.language_info)
     page.metadata["ml4ops"] = page.metadata.get("ml4ops", {}) | {"run": run}
+    add_solutions(page)
     if about := box(run):
         page.cells.append(nbformat.v4.new_markdown_cell(about, id="provenance"))  # type: ignore[no-untyped-call]
     return page, "".join(errors)
