@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from ml4ops_helpers.folding import doubling_kernel, fold_encoder, without_batch_norm
 from ml4ops_helpers.models import ModelError, Network, build_model
 
 BLOCK = 512
@@ -108,7 +108,8 @@ class DropoutSampler:
 
     def __init__(self, model: Network, window: Tensor, halo: int) -> None:
         with torch.inference_mode():
-            self._rows = [list(row) for row in _decoders(model, window, halo)]
+            encoder = fold_encoder(_body(model).context.encoder)
+            self._rows = [list(row) for row in _decoders(model, encoder, window, halo)]
 
     def logits(self, masks: Masks) -> Tensor:
         """Logits ``(1, outputs, height, width)`` of the window without its halo, under the masks of one sample."""
@@ -116,11 +117,12 @@ class DropoutSampler:
             return torch.cat([torch.cat([part(masks) for part in row], dim=3) for row in self._rows], dim=2)
 
 
-def whole_logits(model: Network, window: Tensor, halo: int, *, half: bool = False) -> Tensor:
+def whole_logits(model: Network, encoder: nn.Module, window: Tensor, halo: int, *, half: bool = False) -> Tensor:
     """Logits of a window without its halo and with nothing dropped, as the network gives them, up to rounding.
 
     Args:
         model: a U-Net.
+        encoder: its own, or what ``folding.fold_encoder`` made of it.
         window: as for ``DropoutSampler``.
         halo: as for ``DropoutSampler``.
         half: decode in 16 bits; the encoder needs 32, or probabilities move by several hundredths.
@@ -136,14 +138,14 @@ def whole_logits(model: Network, window: Tensor, halo: int, *, half: bool = Fals
             return part(masks)
 
     with torch.inference_mode():  # one block after the other: what a block has kept is given back
-        rows = [torch.cat([decode(part) for part in row], dim=3) for row in _decoders(model, window, halo)]
+        rows = [torch.cat([decode(part) for part in row], dim=3) for row in _decoders(model, encoder, window, halo)]
         return torch.cat(rows, dim=2)
 
 
-def _decoders(model: Network, window: Tensor, halo: int) -> Iterator[Iterator[_Decoder]]:
+def _decoders(model: Network, encoder: nn.Module, window: Tensor, halo: int) -> Iterator[Iterator[_Decoder]]:
     """Decoders of the blocks that make up a window, row by row."""
     height, width = (n - 2 * halo for n in window.shape[2:])
-    pyramid = _body(model).context.encoder(_features(model, window))
+    pyramid = encoder(_features(model, window))
 
     def part(row: int, column: int) -> _Part:
         return _Part(halo + row, halo + column, min(BLOCK, height - row), min(BLOCK, width - column))
@@ -216,29 +218,11 @@ class _Block:
 
 
 def _fold(block: _Module, skip: Tensor | None) -> _Block:
-    (first, bias), (second, second_bias) = (_without_batch_norm(layer) for layer in (block.conv1, block.conv2))
+    (first, bias), (second, second_bias) = (without_batch_norm(layer) for layer in (block.conv1, block.conv2))
     channels = first.shape[1] - (0 if skip is None else skip.shape[1])
     added = None if skip is None else functional.conv2d(skip, first[:, channels:], padding=1)
     second = second.contiguous(memory_format=torch.channels_last)
-    return _Block(_doubling(first[:, :channels]), bias, added, second, second_bias)
-
-
-def _without_batch_norm(layer: _Module) -> tuple[Tensor, Tensor]:
-    """Weights and offsets of a convolution that does what it and its batch norm do in evaluation mode."""
-    conv, norm = layer[0], layer[1]
-    statistics = norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
-    weight, bias = fuse_conv_bn_weights(conv.weight, conv.bias, *statistics)
-    return weight.detach(), bias.detach()
-
-
-_TAPS = torch.tensor([[0.0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
-"""Which taps of a 3×3 kernel meet the same coarse pixel, for each tap of the 4×4 kernel."""
-
-
-def _doubling(weight: Tensor) -> Tensor:
-    """Kernel ``(in, out, 4, 4)`` of the transposed convolution that repeats pixels 2×2 and convolves 3×3."""
-    taps = _TAPS.to(weight)
-    return torch.einsum("ki,lj,ocij->cokl", taps, taps, weight).contiguous()
+    return _Block(doubling_kernel(first[:, :channels]), bias, added, second, second_bias)
 
 
 def _cut(x: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ml4ops_helpers.dropout import whole_logits
+from ml4ops_helpers.folding import fold_encoder
 from ml4ops_helpers.models import ModelError, Network
 
 MULTIPLE = 32
@@ -106,11 +107,13 @@ class Core(nn.Module):
     def __init__(self, model: Network, halo: int, half: bool = False) -> None:
         super().__init__()
         self.model, self.halo, self.half_decoder = model, halo, half
+        context: Any = getattr(model.body, "context", None)
+        crops = isinstance(context, smp.Unet) and context.decoder.blocks[0].interpolation_mode == "nearest"
+        self.encoder = fold_encoder(context.encoder) if crops else None
 
     def forward(self, window: Tensor) -> Tensor:
         """Logits of the core, ``(n, outputs, height, width)``, of reflectance with the halo around it."""
-        context: Any = getattr(self.model.body, "context", None)
-        if isinstance(context, smp.Unet) and context.decoder.blocks[0].interpolation_mode == "nearest":
-            return whole_logits(self.model, window, self.halo, half=self.half_decoder)
+        if self.encoder is not None:
+            return whole_logits(self.model, self.encoder, window, self.halo, half=self.half_decoder)
         logits: Tensor = self.model(window)
         return logits[..., self.halo : window.shape[2] - self.halo, self.halo : window.shape[3] - self.halo]
