@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
+
+from .contracts import Contract, ContractError, missed, read_contract
 
 TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
 """Types that a parameter may have."""
@@ -32,6 +35,7 @@ class Page:
         types: name of each parameter's type, a key of ``TYPES``.
         after: names of pages that go first when both are run.
         minutes: what its author expects it to take.
+        contract: what it promises of its run.
         environment: variables that its kernel gets beside those of the runner.
     """
 
@@ -41,6 +45,7 @@ class Page:
     types: dict[str, str]
     after: tuple[str, ...]
     minutes: float
+    contract: Contract = field(default_factory=Contract)
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -77,7 +82,8 @@ def load_page(path: Path) -> Page:
 
     Raises:
         PageError: no valid notebook, no ``python3`` kernelspec, not exactly one cell tagged ``parameters``,
-            a parameter that is not a plain ``name: type = value``, or metadata under ``ml4ops`` of the wrong form.
+            a parameter that is not a plain ``name: type = value``, a cell that hides its failures or sets a parameter
+            anew, or metadata under ``ml4ops`` of the wrong form.
     """
     notebook = read_notebook(path)
     kernel = notebook.metadata.get("kernelspec", {}).get("name")
@@ -91,8 +97,37 @@ def load_page(path: Path) -> Page:
     if cell.cell_type != "code":
         raise PageError(f"{path.name}, cell {tagged[0] + 1}: tagged 'parameters' but not a code cell")
     defaults, types = _read_parameters(cell.source, f"{path.name}, cell {tagged[0] + 1}")
-    after, minutes = _read_metadata(notebook.metadata.get("ml4ops", {}), path.name)
-    return Page(path, notebook, defaults, types, after, minutes)
+    _check_cells(notebook, tagged[0], types, path.name)
+    after, minutes, contract = _read_metadata(notebook.metadata.get("ml4ops", {}), path.name)
+    page = Page(path, notebook, defaults, types, after, minutes, contract)
+    if unknown := sorted(set(contract.parameters) - set(types)):
+        raise PageError(f"{path.name}: contract.parameters.{unknown[0]}: the page has no such parameter")
+    _check_ranges(page, defaults, f"{path.name}, cell {tagged[0] + 1}")
+    return page
+
+
+HIDING = re.compile(r"^\s*(%%capture\b|!(?!\[)|%%script\b.*--no-raise-error|[\w, ]+=\s*!)", re.MULTILINE)
+"""Magics that hide what a run must show: outputs, or that a command failed."""
+
+
+def _check_cells(notebook: NotebookNode, parameters: int, types: Iterable[str], name: str) -> None:
+    """Refuse code that would let a failure, or a parameter without effect, pass in silence."""
+    anew = re.compile(rf"^({'|'.join(map(re.escape, types)) or '(?!)'})\s*(:[^=]+)?=(?!=)", re.MULTILINE)
+    for number, cell in enumerate(notebook.cells, start=1):
+        if cell.cell_type != "code" or number == parameters + 1:
+            continue
+        if found := HIDING.search(cell.source):
+            line = cell.source[found.start() :].strip().splitlines()[0]
+            raise PageError(f"{name}, cell {number}: `{line}` hides failures; write Python that raises")
+        if found := anew.search(cell.source):
+            raise PageError(f"{name}, cell {number}: sets parameter {found[1]} anew; only cell {parameters + 1} may")
+
+
+def _check_ranges(page: Page, values: Mapping[str, Value], where: str) -> None:
+    """Refuse a value outside the range that the page declares."""
+    for name, limits in page.contract.parameters.items():
+        if name in values and (wanted := missed(values[name], limits)):
+            raise PageError(f"{where}: parameter {name} is {values[name]!r}; the page takes {wanted}")
 
 
 def _read_parameters(source: str, where: str) -> tuple[dict[str, Value], dict[str, str]]:
@@ -126,8 +161,8 @@ def _fits(value: object, declared: str) -> bool:
     return isinstance(value, int | float if declared == "float" else TYPES[declared])
 
 
-def _read_metadata(metadata: object, name: str) -> tuple[tuple[str, ...], float]:
-    """``after`` and ``minutes`` of the notebook's own metadata."""
+def _read_metadata(metadata: object, name: str) -> tuple[tuple[str, ...], float, Contract]:
+    """``after``, ``minutes`` and ``contract`` of the notebook's own metadata."""
     if not isinstance(metadata, Mapping):
         raise PageError(f"{name}: metadata 'ml4ops' is not a mapping")
     after, minutes = metadata.get("after", []), metadata.get("minutes", 1)
@@ -135,7 +170,10 @@ def _read_metadata(metadata: object, name: str) -> tuple[tuple[str, ...], float]
         raise PageError(f"{name}: metadata ml4ops.after is {after!r}; give a list of page names")
     if isinstance(minutes, bool) or not isinstance(minutes, int | float) or minutes <= 0:
         raise PageError(f"{name}: metadata ml4ops.minutes is {minutes!r}; give a number above 0")
-    return tuple(after), float(minutes)
+    try:
+        return tuple(after), float(minutes), read_contract(metadata.get("contract", {}))
+    except ContractError as error:
+        raise PageError(f"{name}: metadata ml4ops.{error}") from error
 
 
 def choose_parameters(page: Page, given: Mapping[str, Value]) -> dict[str, Value]:
@@ -146,13 +184,15 @@ def choose_parameters(page: Page, given: Mapping[str, Value]) -> dict[str, Value
         given: parameters to set.
 
     Raises:
-        PageError: the page has no such parameter, or the value has another type than the notebook declares.
+        PageError: the page has no such parameter, or the value has another type than the notebook declares or is out
+            of the range that it declares.
     """
     for name, value in given.items():
         if name not in page.types:
             raise PageError(f"{page.path.name}: no parameter {name!r}; it has {', '.join(page.types) or 'none'}")
         if not _fits(value, page.types[name]):
             raise PageError(f"{page.path.name}: parameter {name} is {page.types[name]}, got {value!r}")
+    _check_ranges(page, given, page.path.name)
     return page.defaults | dict(given)
 
 

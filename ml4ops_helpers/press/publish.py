@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import os
-import re
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
 
+from .faults import code_cells
 from .pages import PageError
 from .provenance import box
 from .solutions import add_solutions
@@ -18,54 +18,10 @@ from .solutions import add_solutions
 RECORD_MIME = "application/vnd.ml4ops.lesson+json"
 """The same as ``lesson.RECORD_MIME``, which can't be imported here without loading torch."""
 
-ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
-
-def code_cells(notebook: NotebookNode) -> list[tuple[int, NotebookNode]]:
-    """Code cells of a notebook and their numbers among all its cells, from 1, without the one that papermill adds.
-
-    Args:
-        notebook: source or executed notebook.
-    """
-    numbered = [(i, c) for i, c in enumerate(notebook.cells, start=1) if c.cell_type == "code"]
-    return [(i, c) for i, c in numbered if "injected-parameters" not in c.metadata.get("tags", [])]
-
-
-def find_failure(source: NotebookNode, executed: NotebookNode, name: str, complaint: str) -> str | None:
-    """The cell that failed and why, in words, or None when all is well.
-
-    Args:
-        source: the page as written, for cell numbers that the author sees.
-        executed: the same page after its run.
-        name: the page's file name.
-        complaint: why papermill gave up, or "".
-    """
-    cells = [(n, cell) for (n, _), (_, cell) in zip(code_cells(source), code_cells(executed), strict=True)]
-    for number, cell in cells:
-        if error := next((o for o in cell.outputs if o.output_type == "error"), None):
-            # Out of time: the cell itself can only tell that it was interrupted.
-            more = f" ({complaint})" if complaint.startswith("nbclient") else ""
-            return (
-                f"{name}, cell {number}{_source_line(cell, error)}: {error.ename}: {ANSI.sub('', error.evalue)}{more}"
-            )
-    if complaint:
-        started = [n for n, cell in cells if cell.metadata.get("papermill", {}).get("status") != "pending"]
-        return f"{name}, cell {max(started, default=1)}: {complaint}"
-    unrun = [n for n, cell in cells if cell.source.strip() and cell.execution_count is None]
-    return f"{name}, cell {unrun[0]}: was not run" if unrun else None
-
-
-def _source_line(cell: NotebookNode, error: NotebookNode) -> str:
-    """Number and text of the line of the cell that raised, as far as the traceback tells."""
-    trace = ANSI.sub("", "\n".join(error.traceback))
-    found = re.search(rf"Cell In\[{cell.execution_count}\], line (\d+)", trace)
-    lines = cell.source.splitlines()
-    if not found or int(found[1]) > len(lines):
-        return ""
-    return f", line {found[1]} `{lines[int(found[1]) - 1].strip()}`"
-
-
-def publish(source: NotebookNode, executed: NotebookNode, run: dict[str, Any]) -> tuple[NotebookNode, str]:
+def publish(
+    source: NotebookNode, executed: NotebookNode, run: dict[str, Any], name: str = "page"
+) -> tuple[NotebookNode, str]:
     """Put the outputs of a run into the source.
 
     Standard error is taken out, alt texts of figures move to where the site looks for them, cells tagged ``setup``
@@ -76,6 +32,7 @@ def publish(source: NotebookNode, executed: NotebookNode, run: dict[str, Any]) -
         source: the page as it is now.
         executed: a run of the same code cells, or a page published before.
         run: facts about the run, kept as ``metadata.ml4ops.run``.
+        name: the page's file name, for messages.
 
     Returns:
         The page with outputs, and what the run wrote to standard error.
@@ -86,7 +43,7 @@ def publish(source: NotebookNode, executed: NotebookNode, run: dict[str, Any]) -
     page = copy.deepcopy(source)
     ours, theirs = code_cells(page), code_cells(executed)
     if len(ours) != len(theirs):
-        raise PageError(f"{len(theirs)} code cells were run, the page has {len(ours)}")
+        raise PageError(f"{name}: {len(theirs)} code cells were run, the page has {len(ours)}")
     run, errors = dict(run), []
     for (number, cell), (_, done) in zip(ours, theirs, strict=True):
         errors += [o.text for o in done.outputs if o.output_type == "stream" and o.name == "stderr"]
@@ -95,7 +52,7 @@ def publish(source: NotebookNode, executed: NotebookNode, run: dict[str, Any]) -
         run |= _take_record(cell)
         if "setup" in cell.metadata.get("tags", []):
             cell.metadata.tags.append("hide-input")
-        _place_alt_text(cell, number)
+        _place_alt_text(cell, f"{name}, cell {number}")
     if "language_info" in executed.metadata:
         page.metadata["language_info"] = copy.deepcopy(executed.metadata.language_info)
     page.metadata["ml4ops"] = page.metadata.get("ml4ops", {}) | {"run": run}
@@ -111,7 +68,7 @@ def _take_record(cell: NotebookNode) -> dict[str, Any]:
     return {"record": records[-1]} if records else {}
 
 
-def _place_alt_text(cell: NotebookNode, number: int) -> None:
+def _place_alt_text(cell: NotebookNode, where: str) -> None:
     """Copy a figure's alt text to the cell: the site's parser reads it there and nowhere else."""
     figures = [o for o in cell.outputs if any(m.startswith("image/") for m in o.get("data", {}))]
     if not figures:
@@ -120,9 +77,9 @@ def _place_alt_text(cell: NotebookNode, number: int) -> None:
         alt for f in figures for meta in f.metadata.values() if isinstance(meta, dict) and (alt := meta.get("alt"))
     ]
     if len(figures) > 1:
-        raise PageError(f"cell {number} shows {len(figures)} figures; one alt text serves a cell: use a cell for each")
+        raise PageError(f"{where} shows {len(figures)} figures; one alt text serves a cell: use a cell for each")
     if not texts:
-        raise PageError(f"cell {number} shows a figure without alt text; show it with lesson.figure(fig, alt=…)")
+        raise PageError(f"{where} shows a figure without alt text; show it with lesson.figure(fig, alt=…)")
     cell.metadata["mystnb"] = cell.metadata.get("mystnb", {}) | {"image": {"alt": texts[0]}}
 
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from nbformat import NotebookNode
 
 from .execute import Run
+from .faults import find_failure
 from .jobs import Job, prepare, run_facts
+from .judging import broken_promises
+from .keeper import Keeper
 from .keys import surroundings_key
 from .pages import Page, PageError, Value, check_order
 from .provenance import surroundings
-from .publish import find_failure, publish, write_notebook
+from .publish import publish, write_notebook
 
 
 @dataclass(frozen=True)
@@ -28,12 +31,14 @@ class Outcome:
         state: ``run``, ``unchanged``, ``failed``, or ``skipped`` when a page that it waits for failed.
         seconds: time of the run whose outputs it shows, or of the run that failed.
         message: why it failed or was skipped, else "".
+        facts: about that run: parameters, peak_mb, and where the page got so far provenance and record.
     """
 
     page: str
     state: Literal["run", "unchanged", "failed", "skipped"]
     seconds: float = 0.0
     message: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def run_pages(
@@ -44,9 +49,11 @@ def run_pages(
     jobs: int,
     cell_timeout: int = 1800,
     force: bool = False,
+    fork: bool = True,
     lock: Path = Path("requirements.lock"),
     data: Path | None = None,
     report: Callable[[Outcome], None] = lambda outcome: None,
+    watch: Callable[[Mapping[str, float]], None] = lambda seconds: None,
 ) -> list[Outcome]:
     """Run pages by papermill and write each to ``out`` when it succeeded.
 
@@ -60,9 +67,11 @@ def run_pages(
         jobs: most pages at a time.
         cell_timeout: seconds after which a cell is given up.
         force: run pages whose key is unchanged, too.
+        fork: fork kernels from a process that has imported what they need, where that is safe.
         lock: lock file of the environment, part of the key.
         data: folder of data sets on disk, part of the key.
         report: told of each outcome as it comes.
+        watch: told again and again which pages run and for how many seconds.
 
     Returns:
         One outcome a page, in the order of ``pages``.
@@ -79,21 +88,28 @@ def run_pages(
 
     waiting = []
     for job in prepare(pages, parameters, out, surroundings_key(lock, data)):
-        if job.published is not None and job.unchanged() and not force:
-            settle(_republish(job, job.published, out))
+        kept = _republish(job, job.published, out) if job.published and job.unchanged() and not force else None
+        if kept:
+            settle(kept)
         else:
             waiting.append(job)
     about = surroundings(lock)
-    _work_off(waiting, lambda job, run: _finish(job, run, out, about), jobs, cell_timeout, settle)
+    with Keeper(fork=fork) as keeper:
+
+        def start(job: Job, threads: int) -> Run:
+            return Run(job.page, job.parameters, threads, cell_timeout, keeper=keeper)
+
+        _work_off(waiting, start, lambda job, run: _finish(job, run, out, about), jobs, settle, watch)
     return [outcomes[p.name] for p in pages]
 
 
 def _work_off(
     waiting: list[Job],
+    start: Callable[[Job, int], Run],
     finish: Callable[[Job, Run], Outcome],
     jobs: int,
-    cell_timeout: int,
     settle: Callable[[Outcome], None],
+    watch: Callable[[Mapping[str, float]], None],
 ) -> None:
     """Keep up to ``jobs`` pages running until none waits; stop those that run when interrupted."""
     running: list[tuple[Job, Run]] = []
@@ -102,7 +118,8 @@ def _work_off(
             while len(running) < jobs and (ready := _ready(waiting, running)):
                 threads = share_threads(count_cores(), 1 if not running and len(ready) == 1 else jobs)
                 waiting.remove(ready[0])
-                running.append((ready[0], Run(ready[0].page, ready[0].parameters, threads, cell_timeout)))
+                running.append((ready[0], start(ready[0], threads)))
+            watch({job.page.name: run.seconds() for job, run in running})
             time.sleep(0.05)
             for job, run in [pair for pair in running if pair[1].done()]:
                 running.remove((job, run))
@@ -144,32 +161,37 @@ def _skip_followers(lost: str, waiting: list[Job], settle: Callable[[Outcome], N
 
 
 def _finish(job: Job, run: Run, out: Path, about: dict[str, str]) -> Outcome:
-    """Publish a run that went well; keep a broken one beside the last good output."""
-    name, seconds = job.page.name, round(run.seconds(), 1)
+    """Publish a run that went well and kept its contract; keep a broken one beside the last good output."""
+    name, seconds, began = job.page.name, round(run.seconds(), 1), time.time() - run.seconds()
+    facts: dict[str, Any] = {"parameters": job.parameters, "seconds": seconds, "peak_mb": round(run.peak_mb)}
+    facts |= {"key": job.key, "provenance": about}
     try:
         executed, complaint = run.result()
     except PageError as error:
-        return Outcome(name, "failed", seconds, str(error))
+        return Outcome(name, "failed", seconds, str(error), facts)
     try:
         if failure := find_failure(job.page.notebook, executed, job.page.path.name, complaint):
             raise PageError(failure)
-        facts = {"key": job.key, "parameters": job.parameters, "seconds": seconds, "peak_mb": round(run.peak_mb)}
-        facts["provenance"] = about
-        page, errors = publish(job.page.notebook, executed, facts)
+        page, errors = publish(job.page.notebook, executed, facts, job.page.path.name)
+        facts = run_facts(page)
+        if broken := broken_promises(job.page, page, began):
+            raise PageError("\n".join(broken))
     except PageError as error:
         write_notebook(executed, out / f"{name}.failed.ipynb")
-        return Outcome(name, "failed", seconds, str(error))
+        return Outcome(name, "failed", seconds, str(error), facts)
     _replace(page, out / job.page.path.name)
     _write_log(errors, out / f"{name}.stderr.txt")
-    return Outcome(name, "run", seconds)
+    return Outcome(name, "run", seconds, facts=facts)
 
 
-def _republish(job: Job, published: NotebookNode, out: Path) -> Outcome:
-    """Bring new prose to the outputs that are there."""
+def _republish(job: Job, published: NotebookNode, out: Path) -> Outcome | None:
+    """Bring new prose to the outputs that are there; None when they do not keep the contract as it is now."""
     facts = run_facts(published)
-    page, _ = publish(job.page.notebook, published, facts)
+    page, _ = publish(job.page.notebook, published, facts, job.page.path.name)
+    if broken_promises(job.page, page):
+        return None
     _replace(page, out / job.page.path.name)
-    return Outcome(job.page.name, "unchanged", float(str(facts["seconds"])))
+    return Outcome(job.page.name, "unchanged", float(str(facts["seconds"])), facts=facts)
 
 
 def _replace(page: NotebookNode, path: Path) -> None:

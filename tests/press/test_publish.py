@@ -6,6 +6,7 @@ from tiny_pages import write_page
 
 from ml4ops_helpers import lesson
 from ml4ops_helpers.press import publish as press
+from ml4ops_helpers.press.faults import find_failure
 from ml4ops_helpers.press.pages import PageError
 
 ALT = "A line that rises from zero to one."
@@ -82,25 +83,22 @@ def test_a_failure_names_cell_line_and_reason(source):
     trace = ["\x1b[31mValueError\x1b[0m\n\x1b[36mCell In[4], line 2\x1b[39m", "File water.py, line 9"]
     error = nbformat.v4.new_output("error", ename="ValueError", evalue="\x1b[1mno\x1b[0m water", traceback=trace)
     done = executed(source, [], [error])
-    assert (
-        press.find_failure(source, done, "01_a.ipynb", "")
-        == "01_a.ipynb, cell 4, line 2 `show()`: ValueError: no water"
-    )
+    assert find_failure(source, done, "01_a.ipynb", "") == "01_a.ipynb, cell 4, line 2 `show()`: ValueError: no water"
 
 
 def test_a_cell_that_was_not_run_is_a_failure(source):
     done = executed(source, [], [])
-    assert press.find_failure(source, done, "01_a.ipynb", "") is None
+    assert find_failure(source, done, "01_a.ipynb", "") is None
     done.cells[-1].execution_count = None
-    assert press.find_failure(source, done, "01_a.ipynb", "") == "01_a.ipynb, cell 4: was not run"
+    assert find_failure(source, done, "01_a.ipynb", "") == "01_a.ipynb, cell 4: was not run"
     done.cells[-1].source = " \n"
-    assert press.find_failure(source, done, "01_a.ipynb", "") is None
+    assert find_failure(source, done, "01_a.ipynb", "") is None
 
 
 def test_a_dead_kernel_is_laid_to_the_last_cell_that_was_started(source):
     done = executed(source, [], [])
     done.cells[-1].metadata["papermill"] = {"status": "pending"}
-    failure = press.find_failure(source, done, "01_a.ipynb", "nbclient.exceptions.DeadKernelError: Kernel died")
+    failure = find_failure(source, done, "01_a.ipynb", "nbclient.exceptions.DeadKernelError: Kernel died")
     assert failure == "01_a.ipynb, cell 3: nbclient.exceptions.DeadKernelError: Kernel died"
 
 
