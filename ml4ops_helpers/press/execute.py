@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import psutil
 from nbformat import NotebookNode
 
+from .forking import LOG, Order
+from .keeper import COMMON_SETTINGS, Keeper
 from .pages import Page, PageError, Value, read_notebook
 
-SAMPLE_SECONDS = 0.5
-"""Seconds between two looks at a page's memory; each takes some milliseconds."""
+HEAVY = {
+    *(
+        "ml4ops_helpers",
+        "numpy",
+        "pandas",
+        "scipy",
+        "sklearn",
+        "matplotlib",
+        "seaborn",
+        "geopandas",
+        "shapely",
+        "bokeh",
+    ),
+    *("torch", "segmentation_models_pytorch", "mlflow", "rasterio"),
+}
+"""Packages imported before kernels are forked: slow to load, and known to start no thread then."""
 
 
 class Run:
@@ -28,38 +42,41 @@ class Run:
         parameters: values of its parameters.
         threads: how many threads the page may use.
         cell_timeout: seconds after which a cell is given up.
+        keeper: what starts it; default one of its own, without forked kernels.
 
     Attributes:
-        peak_mb: most megabytes in memory at a time that were seen so far, of papermill, kernel and their children.
+        peak_mb: most megabytes that one of the page's processes held in memory; 0 until it has ended.
     """
 
-    def __init__(self, page: Page, parameters: Mapping[str, Value], threads: int, cell_timeout: int) -> None:
-        self.page = page
-        self.peak_mb, self._sampled = 0.0, 0.0
+    def __init__(
+        self,
+        page: Page,
+        parameters: Mapping[str, Value],
+        threads: int,
+        cell_timeout: int,
+        *,
+        keeper: Keeper | None = None,
+    ) -> None:
+        self.page, self.peak_mb = page, 0.0
         self._folder = tempfile.TemporaryDirectory(prefix="ml4ops-", ignore_cleanup_errors=True)
         folder = Path(self._folder.name)
-        self._raw, self._log, work = folder / "raw.ipynb", folder / "papermill.log", folder / "work"
+        self._raw, self._log, work = folder / "raw.ipynb", folder / LOG, folder / "work"
         work.mkdir()
-        command = [sys.executable, "-m", "papermill", str(page.path), str(self._raw), "--cwd", str(work)]
-        command += ["--parameters_yaml", json.dumps(dict(parameters)), "--execution-timeout", str(cell_timeout)]
-        command += ["--no-progress-bar", "--log-level", "ERROR"]
+        arguments = [str(page.path.resolve()), str(self._raw), "--cwd", str(work)]
+        arguments += ["--parameters_yaml", json.dumps(dict(parameters)), "--execution-timeout", str(cell_timeout)]
+        arguments += ["--no-progress-bar", "--log-level", "ERROR"]
+        self._own = None if keeper else Keeper(fork=False)
+        self._keeper = keeper or self._own or Keeper()
         self._began = time.perf_counter()
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command,
-                env=_environment(threads, folder) | dict(page.environment),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C reaches the runner, which then stops its pages in order
-            )
+        variables = _environment(threads, folder) | dict(page.environment)
+        order = Order(arguments, variables, str(folder), self._keeper.fork, heavy_modules(page))
+        self._number = self._keeper.start(order)
 
     def done(self) -> bool:
-        """Whether papermill has ended. Asking also watches its memory."""
-        if time.perf_counter() - self._sampled > SAMPLE_SECONDS:
-            self._sampled = time.perf_counter()
-            self.peak_mb = max(self.peak_mb, memory_mb(self._process.pid))
-        return self._process.poll() is not None
+        """Whether papermill has ended."""
+        if ended := self._keeper.ended(self._number):
+            self.peak_mb = ended.megabytes
+        return ended is not None
 
     def seconds(self) -> float:
         """Seconds since the start."""
@@ -71,7 +88,9 @@ class Run:
         Raises:
             PageError: papermill ended before it wrote a notebook.
         """
-        complaint = _last_words(self._log.read_text(errors="replace")) if self._process.returncode else ""
+        ended = self._keeper.ended(self._number)
+        complaint = _last_words(self._log.read_text(errors="replace")) if ended and ended.code else ""
+        self._close()
         if not self._raw.exists():
             raise PageError(f"{self.page.path.name}: papermill ended before the first cell: {complaint}")
         notebook = read_notebook(self._raw)
@@ -79,40 +98,14 @@ class Run:
         return notebook, complaint
 
     def stop(self) -> None:
-        """End papermill and its kernel. A kernel has a session of its own and would outlive its parent."""
-        try:
-            parent = psutil.Process(self._process.pid)
-            family = [*parent.children(recursive=True), parent]
-        except psutil.NoSuchProcess:
-            family = []
-        for member in family:
-            try:
-                member.kill()
-            except psutil.NoSuchProcess:
-                continue
-        self._process.wait()
+        """End papermill, its kernel, and what that has started."""
+        self._keeper.stop(self._number)
+        self._close()
         self._folder.cleanup()
 
-
-def memory_mb(pid: int) -> float:
-    """Megabytes that a process and all below it hold in memory; 0 when it has ended.
-
-    Args:
-        pid: number of the process.
-    """
-    try:
-        parent = psutil.Process(pid)
-        family = [parent, *parent.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return 0.0
-    return sum(_resident(member) for member in family) / 1e6
-
-
-def _resident(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.NoSuchProcess:
-        return 0
+    def _close(self) -> None:
+        if self._own:
+            self._own.close()
 
 
 def _last_words(log: str) -> str:
@@ -123,9 +116,30 @@ def _last_words(log: str) -> str:
 
 def _environment(threads: int, folder: Path) -> dict[str, str]:
     """Environment of the kernel: its share of the threads, no progress bars, nothing of the user's own settings."""
-    given = os.environ | {"OMP_NUM_THREADS": str(threads), "TQDM_DISABLE": "1", "PYTHONHASHSEED": "0"}
-    # Another backend, as test servers set it, would leave the pages without figures.
-    given |= {"IPYTHONDIR": str(folder / "ipython"), "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    given = os.environ | COMMON_SETTINGS | {"OMP_NUM_THREADS": str(threads)}
+    # Of a page that is killed nothing shall be left in the user's folders.
+    given.pop("PYTEST_CURRENT_TEST", None)  # makes kernels overlook what libraries write past Python
+    given |= {"IPYTHONDIR": str(folder / "ipython"), "JUPYTER_RUNTIME_DIR": str(folder / "runtime")}
     # The kernel starts in a folder of its own: relative paths would point elsewhere.
     absolute = {name: str(Path(given[name]).resolve()) for name in ("ML4OPS_DATA", "ML4OPS_CACHE") if given.get(name)}
     return given | absolute
+
+
+def heavy_modules(page: Page) -> list[str]:
+    """Modules that a page imports and that take long to load.
+
+    Args:
+        page: the page; a cell that is no plain Python counts for nothing.
+    """
+    found: list[str] = []
+    for cell in page.notebook.cells:
+        try:
+            nodes = list(ast.walk(ast.parse(cell.source))) if cell.cell_type == "code" else []
+        except SyntaxError:
+            continue
+        for node in nodes:
+            if isinstance(node, ast.Import):
+                found += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.append(node.module)
+    return [name for name in dict.fromkeys(found) if name.partition(".")[0] in HEAVY]

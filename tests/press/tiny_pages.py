@@ -33,7 +33,7 @@ class Kernels:
     stopped: set = field(default_factory=set)
     most: int = 0
 
-    def start(self, page, parameters, threads, cell_timeout):
+    def start(self, page, parameters, threads, cell_timeout, **options):
         return PretendedRun(self, page, threads)
 
 

@@ -1,0 +1,244 @@
+"""The process under which pages run. It imports what they need once, and forks papermill and a kernel for each page.
+
+``keeper.Keeper`` starts it as a program of its own. It adopts whatever the pages start, and ends all of it when it is
+told to or when the process that started it is gone, however that one ended.
+
+A forked kernel is as good as a new one only while this process has no other thread and no graphics processor in use;
+where that does not hold, a page gets papermill and a kernel of the ordinary kind.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import gc
+import importlib
+import os
+import shutil
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NoReturn
+
+import psutil
+
+TOOLS = ("ml4ops_helpers", "papermill.__main__", "ipykernel.kernelapp", "ml4ops_helpers.press.kernels")
+"""What every forked page needs. The helper package comes first: it silences a warning of those after it."""
+
+LOG = "papermill.log"
+"""What papermill prints, in the folder of the run."""
+
+HARMLESS_THREADS = {"jemalloc_bg_thd"}
+"""Threads that their library takes down before a fork and starts again after it."""
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+
+
+@dataclass(frozen=True)
+class Order:
+    """A page to be run.
+
+    Attributes:
+        arguments: of papermill's command line.
+        environment: of papermill and the kernel.
+        folder: what belongs to this run only; what papermill prints goes to ``LOG`` there.
+        fork: whether a forked kernel will do.
+        modules: what to import before the fork.
+    """
+
+    arguments: list[str]
+    environment: dict[str, str]
+    folder: str
+    fork: bool = False
+    modules: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A page that has ended.
+
+    Attributes:
+        code: exit code of papermill; negative: the signal that killed it.
+        megabytes: most memory that one of its processes held (10⁶ bytes).
+    """
+
+    code: int
+    megabytes: float
+
+
+class Template:
+    """This process, as the one that pages are forked from.
+
+    Args:
+        caller: connection to the runner.
+    """
+
+    def __init__(self, caller: Connection) -> None:
+        self.caller, self._runner = caller, os.getppid()
+        self._before = dict(os.environ)
+        self._running: dict[int, int] = {}
+        self._folders: dict[int, str] = {}
+        self._doubt = "" if sys.platform == "linux" else "only Linux forks safely"
+
+    def serve(self) -> Order | None:
+        """Start pages as they are ordered and tell of those that have ended.
+
+        Returns:
+            None when all is over. In a page's own process: what that process is to do.
+        """
+        while os.getppid() == self._runner:
+            try:
+                message = self.caller.recv() if self.caller.poll(0.03) else None
+            except (EOFError, OSError):
+                break
+            match message:
+                case (int(number), Order() as order):
+                    order = replace(order, fork=order.fork and self._prepare(order.modules))
+                    own = os.getpid()
+                    if (pid := os.fork()) == 0:
+                        die_with_parent(own)
+                        self.caller.close()
+                        return order
+                    self._running[pid] = number
+                    self._folders[number] = order.folder
+                case int(number):
+                    end_family(next((pid for pid, n in self._running.items() if n == number), 0))
+            self._tell()
+        end_family(os.getpid(), itself=False)
+        for folder in self._folders.values():
+            shutil.rmtree(folder, ignore_errors=True)
+        return None
+
+    def _tell(self) -> None:
+        """Collect the processes that have ended; the runner hears of pages, the others were adopted."""
+        while self._running:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+            if not pid:
+                return
+            if (number := self._running.pop(pid, None)) is not None:
+                peak = usage.ru_maxrss * (1024 if sys.platform == "linux" else 1)
+                self.caller.send((number, Ended(os.waitstatus_to_exitcode(status), round(peak / 1e6, 1))))
+
+    def _prepare(self, modules: list[str]) -> bool:
+        """Import what a page needs, and say whether a fork will do from now on."""
+        log = Path(os.devnull) if self._doubt else Path(f"/proc/self/fd/{sys.stderr.fileno()}")
+        for name in [m for m in [*TOOLS, *modules] if not self._doubt and m not in sys.modules]:
+            said = log.stat().st_size
+            try:
+                importlib.import_module(name)
+            except Exception as error:  # whatever a module raises: the page shall raise it again
+                self._doubt = f"importing {name}: {type(error).__name__}: {error}"
+            sys.stderr.flush()
+            if log.stat().st_size != said:  # the page would no longer show it
+                self._doubt = self._doubt or f"importing {name} writes to standard error"
+        self._doubt = self._doubt or unsafe()
+        gc.freeze()
+        return not self._doubt
+
+    def environment(self, order: Order) -> dict[str, str]:
+        """Environment of a forked page: what it is to have, and what the imports have added."""
+        return order.environment | {k: v for k, v in os.environ.items() if self._before.get(k) != v}
+
+
+def unsafe() -> str:
+    """Why a fork of this process would not be as good as a new one, or ""."""
+    others = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
+    others.remove(Path("/proc/self/comm").read_text().strip())
+    if threads := [n for n in others if n not in HARMLESS_THREADS]:
+        return f"imports have started threads: {', '.join(threads)}"
+    torch: Any = sys.modules.get("torch")
+    return "a graphics processor is in use" if torch and torch.cuda.is_initialized() else ""
+
+
+def end_family(pid: int, itself: bool = True) -> None:
+    """Kill a process and all that it started, those that run away while this goes on included.
+
+    Args:
+        pid: the process; 0 or one that has ended is none.
+        itself: whether it is to be killed, too, and not only what it started.
+    """
+    while True:
+        try:
+            parent = psutil.Process(pid) if pid else None
+            family = [*parent.children(recursive=True), *[parent] * itself] if parent else []
+        except psutil.NoSuchProcess:
+            return
+        family = [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+        if not family:
+            return
+        for member in family:
+            member.kill()
+        psutil.wait_procs([p for p in family if p.pid != pid], timeout=0.2)
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the system kill this process when its parent is gone (Linux).
+
+    Args:
+        parent: the parent's process id.
+    """
+    _control(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it went before the call above
+        os._exit(1)
+
+
+def _control(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def run_page(order: Order, environment: dict[str, str]) -> NoReturn:
+    """In a process of its own: run papermill, either as a new program or right here with a forked kernel.
+
+    Args:
+        order: the page.
+        environment: what ``Template.environment`` says.
+    """
+    log = os.open(f"{order.folder}/{LOG}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    if not order.fork:
+        os.execve(sys.executable, [sys.executable, "-m", "papermill", *order.arguments], order.environment)
+    from .kernels import run_papermill
+
+    leave(lambda: run_papermill(order.arguments, environment))
+
+
+def main() -> None:
+    """Serve, and in a forked process do what was ordered."""
+    del sys.path[0]  # the folder where this began; a kernel's launcher takes it out, too
+    _control(PR_SET_CHILD_SUBREAPER, 1)
+    template = Template(Connection(int(sys.argv[1])))
+    if order := template.serve():
+        run_page(order, template.environment(order))
+
+
+def leave(work: Callable[[], object]) -> NoReturn:
+    """Do the work of a forked process and end it, as a program ends, but without taking its libraries apart.
+
+    Args:
+        work: what is to be done; may raise SystemExit.
+    """
+    code = 1
+    try:
+        work()
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as at the end of any program
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    # By its full name: what is sent here must be of the same classes as there.
+    importlib.import_module("ml4ops_helpers.press.forking").main()
