@@ -10,11 +10,12 @@ A contract, shortened::
 
 A metric must be recorded and within its limits; ``{}`` asks only that it is there, ``"optional": true`` that it is
 within them if it is there, and what stands under a profile's name goes before the rest. Files are looked for in the
-cache, must come from this run, and must fit their JSON schema if they are JSON.
+cache, must come from this run, and must fit their JSON schema if they are JSON; ``{seed}`` in a name is that parameter.
 """
 
 from __future__ import annotations
 
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,6 +76,11 @@ class Contract:
 
     def __bool__(self) -> bool:
         return self != Contract()
+
+    def parameters_named(self) -> set[str]:
+        """Parameters that it sets limits to, or that stand in the name of a file."""
+        in_names = {part for name in self.files for _, part, _, _ in string.Formatter().parse(name) if part}
+        return set(self.parameters) | in_names
 
 
 def read_contract(declared: object) -> Contract:

@@ -26,9 +26,9 @@ def broken_promises(page: Page, published: NotebookNode, since: float = 0.0) -> 
         since: when the run began, in seconds since 1970: files must be newer.
     """
     figures = sum(is_figure(output) for cell in published.cells for output in cell.get("outputs", []))
-    run = published.metadata["ml4ops"]["run"]
+    run = {"parameters": {}, "seconds": 0.0} | published.metadata["ml4ops"]["run"]
     cache = page.environment.get("ML4OPS_CACHE") or os.environ.get("ML4OPS_CACHE") or pooch.os_cache("ml4ops")
-    breaches = judge(page.contract, run, figures) + judge_files(page.contract, Path(cache), since)
+    breaches = judge(page.contract, run, figures) + judge_files(page.contract, Path(cache), run["parameters"], since)
     return [f"{page.path.name}{_place(page, b)}: contract, {b.clause}: {b.text}" for b in breaches]
 
 
@@ -112,15 +112,17 @@ def _judge_effort(contract: Contract, run: Mapping[str, Any], figures: int) -> I
         yield Breach("memory_mb", f"found {peak:.0f}, wanted at most {contract.memory_mb:g}")
 
 
-def judge_files(contract: Contract, cache: Path, since: float) -> list[Breach]:
+def judge_files(contract: Contract, cache: Path, parameters: Mapping[str, Any], since: float) -> list[Breach]:
     """Files that a run should have left and did not.
 
     Args:
         contract: the page's contract.
         cache: folder of the cache.
+        parameters: of the run; a file's name may hold them in braces.
         since: when the run began, in seconds since 1970.
     """
-    found = ((name, _file_fault(cache / name, schema, since)) for name, schema in contract.files.items())
+    named = ((name.format_map(parameters), schema) for name, schema in contract.files.items())
+    found = ((name, _file_fault(cache / name, schema, since)) for name, schema in named)
     return [Breach(f"file {name!r}", fault) for name, fault in found if fault]
 
 
@@ -129,7 +131,7 @@ def _file_fault(path: Path, schema: Mapping[str, Any], since: float) -> str | No
         return "found none in the cache, wanted one"
     if path.stat().st_mtime < since - 1:  # clocks of file systems are coarse
         return "found one that is older than the run, wanted a new one"
-    if path.suffix != ".json":
+    if not path.suffix.endswith("json"):
         return None if path.stat().st_size else "found an empty one, wanted content"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -100,8 +100,8 @@ def load_page(path: Path) -> Page:
     _check_cells(notebook, tagged[0], types, path.name)
     after, minutes, contract = _read_metadata(notebook.metadata.get("ml4ops", {}), path.name)
     page = Page(path, notebook, defaults, types, after, minutes, contract)
-    if unknown := sorted(set(contract.parameters) - set(types)):
-        raise PageError(f"{path.name}: contract.parameters.{unknown[0]}: the page has no such parameter")
+    if unknown := sorted(contract.parameters_named() - set(types)):
+        raise PageError(f"{path.name}: metadata ml4ops.contract: the page has no parameter {unknown[0]}")
     _check_ranges(page, defaults, f"{path.name}, cell {tagged[0] + 1}")
     return page
 
