@@ -67,6 +67,7 @@ class Lesson:
     seed: int
     metrics: dict[str, float | int | str | bool] = field(default_factory=dict)
     rng: np.random.Generator = field(init=False, repr=False)
+    _table: pd.DataFrame | None = field(default=None, init=False, repr=False)
     _started: float = field(default_factory=time.perf_counter, repr=False)
 
     def __post_init__(self) -> None:
@@ -81,7 +82,10 @@ class Lesson:
         Returns:
             One row a scene.
         """
-        return datasets.get_dataset(source, profile=self.profile, seed=self.seed)  # type: ignore[arg-type]
+        table = datasets.get_dataset(source, profile=self.profile, seed=self.seed)  # type: ignore[arg-type]
+        if source == "embedded":  # published data sets are compared with known hashes when they are downloaded
+            self._table = table
+        return table
 
     def metric(self, name: str, value: float | int | str | bool) -> None:
         """Print a result and record it for the checks that follow the run.
@@ -119,9 +123,11 @@ class Lesson:
         plt.close(fig)
 
     def finish(self) -> None:
-        """End the page: print one line and hand over the record (page, profile, seed, seconds, metrics)."""
+        """End the page: print one line and hand over the record (page, profile, seed, seconds, metrics, data's hash)."""
         seconds = round(time.perf_counter() - self._started, 2)
         record: dict[str, Any] = {"page": self.page, "profile": self.profile, "seed": self.seed, "seconds": seconds}
+        if self._table is not None:
+            record["data"] = datasets.dataset_hash(self._table)[:12]
         metrics = {k: _json_safe(v) for k, v in self.metrics.items()}
         line = f"{self.page}: profile {self.profile}, {seconds:.1f} s"
         display({"text/plain": line, RECORD_MIME: record | {"metrics": metrics}}, raw=True)  # type: ignore[no-untyped-call]

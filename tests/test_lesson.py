@@ -102,6 +102,23 @@ def test_metric_refuses_an_array():
         lesson.start("99_example", "smoke", 0).metric("iou", np.zeros(2))
 
 
+def test_the_record_tells_which_data_the_page_used(monkeypatch, tmp_path):
+    (tmp_path / "a.tif").write_bytes(b"water")
+    table = pd.DataFrame({"image": [str(tmp_path / "a.tif")]})
+    monkeypatch.setattr(lesson.datasets, "get_dataset", lambda source, **options: table)
+    shown = []
+    monkeypatch.setattr(lesson, "display", lambda data, raw: shown.append(data[lesson.RECORD_MIME]))
+    for source in ("embedded", "embedded", "worldfloods"):
+        begun = lesson.start("99_example", "smoke", 0)
+        begun.dataset(source)
+        begun.finish()
+        (tmp_path / "a.tif").write_bytes(b"land")
+    water, land, none = (record.get("data") for record in shown)
+    assert len(water) == len(land) == 12
+    assert water != land
+    assert none is None
+
+
 def test_dataset_is_that_of_the_page(monkeypatch):
     monkeypatch.setattr(lesson.datasets, "get_dataset", lambda source, **options: (source, options))
     begun = lesson.start("99_example", "lecture", 5)
