@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
+
+from .extension import CLEAN
+from .repository import read_config, repository_of
+from .slim import slim_site
+from .topics import TopicError, insert_topics
 
 BUILT = Path("_build/html")
 """Where the site is, from the root of the repository."""
@@ -39,8 +46,11 @@ def build_site(root: Path, executed: Path = Path("_build/notebooks")) -> Path:
     stage = root / "_build" / "site"
     gather(root, stage, root / executed)
     _jupyter_book(stage)
+    site = stage / "_build" / "html"
+    _add_clean_notebooks(root, site)
+    slim_site(site)
     shutil.rmtree(root / BUILT, ignore_errors=True)
-    (stage / "_build" / "html").replace(root / BUILT)
+    site.replace(root / BUILT)
     return root / BUILT
 
 
@@ -78,7 +88,7 @@ def gather(root: Path, stage: Path, executed: Path) -> None:
     Raises:
         SiteError: a page of the table of contents is missing or was not executed.
     """
-    pages = [_page_file(root, name) for name in pages_of(root / "_toc.yml")]
+    pages = page_files(root)
     shutil.rmtree(stage, ignore_errors=True)
     for page in pages:
         folder = page.relative_to(root).parts[0] if page.parent != root else ""
@@ -90,8 +100,53 @@ def gather(root: Path, stage: Path, executed: Path) -> None:
         target = stage / page.relative_to(root)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, target)
-    for name in ("_config.yml", "_toc.yml"):
-        shutil.copy2(root / name, stage / name)
+    shutil.copy2(root / "_toc.yml", stage / "_toc.yml")
+    (stage / "_config.yml").write_text(yaml.safe_dump(site_config(read_config(root))), encoding="utf-8")
+    try:
+        insert_topics(root, stage)
+    except TopicError as error:
+        raise SiteError(str(error)) from error
+
+
+def site_config(config: dict[str, Any]) -> dict[str, Any]:
+    """Settings of Jupyter Book: those of the book, and the addresses that follow from its repository.
+
+    Args:
+        config: content of ``_config.yml``.
+
+    Returns:
+        The settings with the site's address filled in for canonical links, social cards and the page that tells of a
+        page not found. That page is shown at any depth, so it needs the site's path before every link.
+    """
+    config = copy.deepcopy(config)
+    here = repository_of(config)
+    config.setdefault("html", {})["baseurl"] = here.site
+    sphinx = config.setdefault("sphinx", {}).setdefault("config", {})
+    sphinx |= {"ogp_site_url": here.site, "ogp_site_name": config["title"], "notfound_urls_prefix": here.prefix}
+    if "notfound_context" in sphinx:
+        sphinx["notfound_context"]["body"] = sphinx["notfound_context"]["body"].replace("SITE/", here.prefix)
+    return config
+
+
+def page_files(root: Path) -> list[Path]:
+    """Sources of the book's pages, in the order of its contents.
+
+    Args:
+        root: folder of the book.
+
+    Raises:
+        SiteError: there are no contents, or they list a page that does not exist.
+    """
+    return [_page_file(root, name) for name in pages_of(root / "_toc.yml")]
+
+
+def _add_clean_notebooks(root: Path, site: Path) -> None:
+    """The notebooks as they are tracked, for download from their pages."""
+    for page in page_files(root):
+        if page.suffix == ".ipynb":
+            target = site / CLEAN / page.relative_to(root)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(page, target)
 
 
 def _page_file(root: Path, name: str) -> Path:

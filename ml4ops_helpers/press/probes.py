@@ -1,0 +1,59 @@
+"""What is asked of a page in the browser. Each probe is a JavaScript function; its answer is plain data."""
+
+MEASURE = r"""() => {
+  const problems = [];
+  const name = e => e.tagName.toLowerCase() + (e.id ? '#' + e.id : '') + [...e.classList].map(c => '.' + c).join('');
+  const room = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth > room) {
+    const inScroller = e => { for (let p = e.parentElement; p && p !== document.body; p = p.parentElement)
+      if (getComputedStyle(p).overflowX !== 'visible') return true; return false; };
+    const wide = [...document.body.querySelectorAll('*')].filter(e => {
+      const box = e.getBoundingClientRect(); return box.width > 0 && box.right > room + 1 && !inScroller(e); });
+    const most = document.documentElement.scrollWidth - room;
+    problems.push(`scrolls sideways by ${most} px` + (wide.length ? `: ${name(wide.at(-1))}` : ''));
+  }
+  for (const image of document.images)
+    if (image.complete && !image.naturalWidth) problems.push(`image does not load: ${image.getAttribute('src')}`);
+  const maths = [...document.querySelectorAll('span.math, div.math')];
+  const bare = maths.filter(m => !m.querySelector('mjx-container')?.getBoundingClientRect().width && m.offsetParent);
+  if (bare.length) problems.push(`${bare.length} of ${maths.length} formulas are not set: ${bare[0].textContent.trim().slice(0, 40)}`);
+  const wrong = document.querySelectorAll('mjx-merror, [data-mjx-error]');
+  if (wrong.length) problems.push(`a formula has an error: ${wrong[0].textContent.slice(0, 80)}`);
+  return problems;
+}"""
+"""Problems that show in the geometry of a page: width, images, formulas."""
+
+RUN_AXE = r"""async () => {
+  const known = new Set();
+  for (const token of document.querySelectorAll('.highlight span')) {
+    const look = token.className + getComputedStyle(token).color;
+    if (known.has(look)) token.dataset.known = ''; else known.add(look);
+  }
+  const found = await axe.run({exclude: [['[data-known]'], ['mjx-container']]}, {resultTypes: ['violations'], preload: false});
+  return found.violations.filter(v => ['serious', 'critical'].includes(v.impact)).map(v => {
+    const first = v.nodes[0];
+    const why = [...first.any, ...first.all, ...first.none].map(c => c.message)[0] ?? v.help;
+    return `${v.id} (${v.impact}), ${v.nodes.length} of them, the first ${first.target.join(' ')}: ${why}`;
+  });
+}"""
+"""What axe-core calls serious or critical. Of tokens of code that look alike one is enough; MathJax writes formulas."""
+
+KEYBOARD_STEP = r"""() => {
+  const e = document.activeElement;
+  const style = getComputedStyle(e);
+  const box = e.getBoundingClientRect();
+  const marked = (style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0) || style.boxShadow !== 'none';
+  const place = e.closest('#pst-skip-link, .skip-link') ? 'skip link'
+    : e.closest('.search-button, .search-button__button, .search-button-field, form[role=search], .bd-search') ? 'search'
+    : e.closest('.bd-sidebar-primary nav') ? 'navigation'
+    : e.closest('article.bd-article') ? 'text' : 'elsewhere';
+  const said = (e.getAttribute('aria-label') || e.textContent || '').trim().replace(/\s+/g, ' ').slice(0, 40);
+  return {place, seen: e === document.body || (marked && box.width > 0), name: `${e.tagName.toLowerCase()} ${said}`};
+}"""
+"""Where the focus is, and whether one sees it."""
+
+FIND_WORDS = r"""() => {
+  const text = [...document.querySelectorAll('article.bd-article p, article.bd-article h1, article.bd-article h2')];
+  return text.map(e => e.textContent).join(' ').toLowerCase().split(/[^a-zäöüß0-9]+/);
+}"""
+"""Words of a page's prose."""
