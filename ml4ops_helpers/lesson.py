@@ -123,7 +123,7 @@ class Lesson:
         plt.close(fig)
 
     def finish(self) -> None:
-        """End the page: print one line and hand over the record (page, profile, seed, seconds, metrics, data's hash)."""
+        """End the page: print one line and hand over the record (run, seconds, metrics, hash of the data)."""
         seconds = round(time.perf_counter() - self._started, 2)
         record: dict[str, Any] = {"page": self.page, "profile": self.profile, "seed": self.seed, "seconds": seconds}
         if self._table is not None:
