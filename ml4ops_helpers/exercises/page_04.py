@@ -235,7 +235,7 @@ def gain_interval(iou_a, iou_b, rng):
         "scored on the same draw.",
         "events": "That is the spread of single events. The question is about their mean, which varies less: "
         "average within each draw first.",
-        "sign": "That is the gain of B over A.",
+        "sign": "That is the gain of B over A. Which of the two is taken from the other?",
         "value": "That is not the middle 95 % of the mean gain over drawn sets of events. Draw as many events as "
         "there are, with replacement, and take the quantiles 0.025 and 0.975 of the means.",
     },
