@@ -72,8 +72,8 @@ def collect(folder: Path, *, run: bool = False, jobs: int = 1, cell_timeout: int
 
     Args:
         folder: what ``write_handout`` wrote, with the students' folders put back in place.
-        run: run the answers, within pages that are otherwise as given out, with the seed that was given; else what
-            the returned notebooks show is believed.
+        run: run the answers, within pages that are otherwise as given out, with the seed that was given and the
+            profile ``smoke`` (checks bring data of their own); else what the returned notebooks show is believed.
         jobs: most pages at a time.
         cell_timeout: seconds after which a cell is given up.
 
@@ -184,7 +184,7 @@ def _run(
             theirs = returned[owner.folder, name]
             if isinstance(theirs, str):
                 continue
-            page = with_parameters(original, {"seed": owner.seed})
+            page = with_parameters(original, {"seed": owner.seed, "profile": "smoke"})
             answers = exercise_cells(theirs)
             for exercise, cell in exercise_cells(page).items():
                 cell.source = answers[exercise].source if exercise in answers else cell.source
@@ -195,7 +195,9 @@ def _run(
             write_notebook(page, path)
             cache = open_cache(out / "caches" / owner.folder)
             pages[owner.folder, name] = replace(load_page(path), environment={"ML4OPS_CACHE": str(cache.resolve())})
-    outcomes = run_pages(list(pages.values()), {}, out / "notebooks", jobs=jobs, cell_timeout=cell_timeout)
+    # Not forked: whatever an answer does, it does it to a process that nobody else came from.
+    settings = {"jobs": jobs, "cell_timeout": cell_timeout, "fork": False}
+    outcomes = run_pages(list(pages.values()), {}, out / "notebooks", **settings)
     shown, failures = dict(returned), {}
     for (place, page), outcome in zip(pages.items(), outcomes, strict=True):
         broken = ".failed" if outcome.state == "failed" else ""

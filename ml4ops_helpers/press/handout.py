@@ -64,15 +64,16 @@ def read_students(path: Path, title: str) -> list[Owner]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
+            columns = reader.fieldnames or []
             rows = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else f"not a CSV file in UTF-8 ({error})"
         raise HandoutError(f"{path}: {reason}; give a file with a line 'name' and a line for each student") from None
-    if "name" not in (reader.fieldnames or []) or not rows:
+    if "name" not in columns or not rows:
         raise HandoutError(f"{path.name}: no names; write a first line 'name' and a line for each student")
     people = [(line, _clean(row.get("name"), f"{path.name}, line {line}")) for line, row in rows]
     _refuse_doubles(people, path.name)
-    if "group" not in (reader.fieldnames or []):
+    if "group" not in columns:
         return [_owner(name, [name], title) for _, name in people]
     groups: dict[str, list[str]] = {}
     for (line, name), (_, row) in zip(people, rows, strict=True):

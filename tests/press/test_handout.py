@@ -1,0 +1,231 @@
+"""Students' copies: what is in them and what is not, whose names are refused, and what is told of what came back."""
+
+import csv
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from tiny_pages import write_page
+
+from ml4ops_helpers.cli import main
+from ml4ops_helpers.press.collect import collect, exercise_cells, write_results
+from ml4ops_helpers.press.copies import without_solutions
+from ml4ops_helpers.press.handout import HandoutError, read_students, write_handout
+from ml4ops_helpers.press.pages import load_page
+from ml4ops_helpers.press.plans import read_plan
+
+ROOT = Path(__file__).parents[2]
+OLD = "#### Exercises\n\n**1.** How deep?"
+SOLUTION = "````{admonition} Solution 1\n:class: dropdown\n\n```python\nsecret = 4\n```\n\nThe secret is four.\n````"
+CHECK = """def check(name, answer):
+    found = answer(2)
+    said = "not answered yet." if found is ... else "right." if found == 4 else "not yet."
+    print(f"{name}: {said}")"""
+STUB = 'def square(x):\n    return ...\n\n\ncheck("02.1", square)'
+GOOD = STUB.replace("...", "x * x")
+LONG = "    total = 0\n    for _ in range(x):\n        total = total + x\n    return total"
+
+
+@pytest.fixture
+def handout(tmp_path):
+    """Write copies for names, of a page with an old exercise and one with a stub that is checked."""
+    path = write_page(tmp_path / "notebooks", "01_old", OLD, after=[], minutes=5)
+    book = nbformat.read(path, as_version=4)
+    both = nbformat.v4.new_markdown_cell("**2.** How wide?\n\n" + SOLUTION.replace("1\n", "2\n", 1), id="both")
+    book.cells += [nbformat.v4.new_markdown_cell(SOLUTION, id="solution"), both]
+    nbformat.write(book, path)
+    write_page(tmp_path / "notebooks", "02_new", CHECK, (STUB, "exercise"), after=["01_old"], minutes=5)
+    (tmp_path / "plan.yml").write_text(
+        "title: Floods\ndefaults: {profile: smoke}\nruns:\n- pages: all\n  grid: {seed: [8, 9]}"
+    )
+
+    def write(text="name\nAda Lovelace\nZoë\n", out="handout"):
+        (tmp_path / "students.csv").write_text(text, encoding="utf-8")
+        plan = read_plan(tmp_path / "plan.yml", tmp_path / "notebooks")
+        return write_handout(plan, read_students(tmp_path / "students.csv", plan.title), tmp_path / out)
+
+    return write
+
+
+def answer(folder, student, source, page="02_new.ipynb", printed=""):
+    """A student writes into the last code cell of a notebook, and runs it."""
+    path = folder / student / page
+    book = nbformat.read(path, as_version=4)
+    cell = [cell for cell in book.cells if cell.cell_type == "code"][-1]
+    cell.source = source
+    cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=printed)] if printed else []
+    nbformat.write(book, path)
+
+
+def told(folder, **options):
+    return {(a.owner.folder, a.exercise): a for a in collect(folder.parent, **options)}
+
+
+def test_each_student_has_a_folder_with_an_own_seed_and_no_solutions(handout):
+    students = handout()
+    assert sorted(p.name for p in students.iterdir()) == ["Ada_Lovelace", "Zoë"]
+    pages = {p.parent.name: load_page(p) for p in students.glob("*/02_new.ipynb")}
+    seeds = {name: page.defaults["seed"] for name, page in pages.items()}
+    assert len(set(seeds.values())) == 2
+    assert all(page.defaults["profile"] == "smoke" for page in pages.values())
+    everything = "".join(p.read_text() for p in students.rglob("*") if p.is_file())
+    assert "secret" not in everything
+    assert "How wide?" in everything
+    readme = (students / "Ada_Lovelace/README.txt").read_text()
+    assert readme.startswith("Floods\nFor: Ada Lovelace\n")
+    assert f"Your seed is {seeds['Ada_Lovelace']}." in readme
+
+
+def test_an_exercise_without_a_cell_gets_one(handout):
+    page = nbformat.read(handout() / "Zoë/01_old.ipynb", as_version=4)
+    assert [c.source.split(":")[0] for c in page.cells if "exercise" in c.metadata.get("tags", [])] == [
+        "# Exercise 1",
+        "# Exercise 2",
+    ]
+    assert list(exercise_cells(page)) == ["1", "2"]
+
+
+def test_the_same_plan_and_names_give_the_same_bytes(handout):
+    def content(folder):
+        return {p.relative_to(folder.parent): p.read_bytes() for p in folder.parent.rglob("*") if p.is_file()}
+
+    first = content(handout(out="one"))
+    assert content(handout(out="two")) == first
+    other = content(handout("name\nZoë\nBob\n", out="three"))
+    mine = {path: data for path, data in first.items() if "Zoë" in str(path)}
+    assert mine.items() <= other.items()  # a copy does not depend on who else gets one
+
+
+def test_no_solution_of_the_book_is_given_out(tmp_path):
+    plan = read_plan(ROOT / "book/lectures/two_days.yml", ROOT / "notebooks")
+    students = tmp_path / "students.csv"
+    students.write_text("name,group\nAda,blue\nBob,blue\n")
+    out = write_handout(plan, read_students(students, plan.title), tmp_path / "out")
+    pages = sorted((out / "blue").glob("*.ipynb"))
+    assert len(pages) == 8
+    assert not [p.name for p in pages if "{admonition} Solution" in p.read_text()]
+    assert all(len(exercise_cells(nbformat.read(p, as_version=4))) >= 2 for p in pages)
+    assert "For: Ada, Bob\n" in (out / "blue/README.txt").read_text()
+
+
+def test_a_solution_within_prose_goes_and_the_prose_stays():
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(f"Before.\n\n{SOLUTION}\n\nAfter.")])
+    assert without_solutions(book).cells[0].source.split() == ["Before.", "After."]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"students\.csv: no names; write a first line 'name'"),
+        ("name\n", r"students\.csv: no names"),
+        ("student\nAda\n", r"students\.csv: no names; write a first line 'name'"),
+        ("name\nAda\n../Bob\n", r"students\.csv, line 3: '\.\./Bob' can't name a folder"),
+        ("name\na/b\n", r"line 2: 'a/b' can't name a folder"),
+        ("name\na\\b\n", r"line 2: .* can't name a folder"),
+        ("name\nAda.\n", r"line 2: 'Ada\.' can't name a folder"),
+        ("name\n=1+1\n", r"line 2: '=1\+1' can't name a folder"),
+        (f"name\n{'a' * 61}\n", r"at most 60"),
+        ("name\nA\nB\nA\n", r"students\.csv, line 4: 'A' is there twice"),
+        ("name\nAda L\nada_l\n", r"line 3: 'ada_l' is there twice \(as 'Ada L'\)"),
+        ("name,group\nAda,blue\nBob,\n", r"line 3, group: the name is empty"),
+        ("name,group\nAda,blue\nBob,Blue\n", r"'Blue' is there twice \(as 'blue'\)"),
+    ],
+)
+def test_a_bad_list_of_names_is_refused_and_nothing_is_written(handout, tmp_path, text, message):
+    with pytest.raises(HandoutError, match=message) as refused:
+        handout(text)
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "handout").exists()
+
+
+def test_work_that_came_back_is_never_written_over(handout):
+    students = handout()
+    answer(students, "Zoë", GOOD)
+    with pytest.raises(HandoutError, match="may hold students' work; give a new folder"):
+        handout()
+    assert told(students)["Zoë", "02.1"].state == "answered"
+
+
+def test_what_a_returned_notebook_shows_is_told(handout):
+    students = handout()
+    answer(students, "Ada_Lovelace", GOOD, printed="02.1: right. Well done.\n")
+    answer(students, "Zoë", "import math\n\nx = math.pi", page="01_old.ipynb")
+    answers = told(students)
+    assert {key: a.state for key, a in answers.items()} == {
+        ("Ada_Lovelace", "1"): "blank",
+        ("Ada_Lovelace", "2"): "blank",
+        ("Ada_Lovelace", "02.1"): "right",
+        ("Zoë", "1"): "blank",
+        ("Zoë", "2"): "missing",
+        ("Zoë", "02.1"): "blank",
+    }
+    assert answers["Ada_Lovelace", "02.1"].check == "02.1: right. Well done."
+    assert answers["Zoë", "2"].remark == "its cell is gone"
+
+
+def test_lost_and_damaged_notebooks_and_other_seeds_are_told(handout):
+    students = handout()
+    (students / "Zoë/01_old.ipynb").unlink()
+    (students / "Zoë/02_new.ipynb").write_text("{}")
+    path = students / "Ada_Lovelace/02_new.ipynb"
+    path.write_text(re.sub(r"seed: int = \d+", "seed: int = 1", path.read_text()))
+    answers = told(students)
+    assert answers["Zoë", "1"].remark == "did not come back"
+    assert answers["Zoë", "02.1"].remark.startswith("not a valid notebook")
+    assert re.fullmatch(r"the seed is 1, given was \d+", answers["Ada_Lovelace", "02.1"].remark)
+
+
+def test_equal_answers_are_told_but_not_the_short_ones(handout):
+    students = handout("name\nAda\nBob\nCy\nDot\n")
+    copied = STUB.replace("    return ...", LONG)
+    answer(students, "Ada", copied)
+    answer(students, "Bob", "# all my own work\n" + copied.replace("total + x", "total  +  x"))
+    answer(students, "Cy", GOOD)
+    answer(students, "Dot", GOOD)
+    same = {a.owner.folder: a.same_as for a in collect(students.parent) if a.exercise == "02.1"}
+    assert same == {"Ada": ("Bob",), "Bob": ("Ada",), "Cy": (), "Dot": ()}
+
+
+def test_answers_are_run_in_pages_as_given_out(handout, monkeypatch, tmp_path):
+    monkeypatch.setenv("ML4OPS_CACHE", str(tmp_path / "cache"))
+    students = handout("name\nAda\nBob\nCy\n")
+    answer(students, "Ada", GOOD, printed="02.1: not yet.\n")
+    answer(students, "Bob", STUB.replace("...", "x"), printed="02.1: right. I say so.\n")
+    answer(students, "Cy", STUB.replace("...", "1 / 0"))
+    for page in students.glob("*/01_old.ipynb"):
+        page.unlink()
+    forged = nbformat.read(students / "Bob/02_new.ipynb", as_version=4)
+    forged.cells[2].source = "def check(name, answer):\n    print(f'{name}: right.')"
+    nbformat.write(forged, students / "Bob/02_new.ipynb")
+    answers = {a.owner.folder: a for a in collect(students.parent, run=True, jobs=2) if a.exercise == "02.1"}
+    assert {name: (a.state, a.check) for name, a in answers.items()} == {
+        "Ada": ("right", "02.1: right."),
+        "Bob": ("wrong", "02.1: not yet."),
+        "Cy": ("wrong", "ZeroDivisionError: division by zero"),
+    }
+
+
+def test_the_tables_hold_every_answer_and_no_formula(handout):
+    students = handout()
+    answer(students, "Zoë", GOOD, printed="02.1: not yet. <b>Look</b> again.\n")
+    tables = write_results(collect(students.parent), students.parent)
+    rows = list(csv.DictReader(tables[0].open(encoding="utf-8")))
+    assert len(rows) == 6
+    assert rows[-1]["student"] == "Zoë"
+    assert (rows[-1]["exercise"], rows[-1]["state"]) == ("02.1", "wrong")
+    html = tables[1].read_text()
+    assert "&lt;b&gt;Look&lt;/b&gt; again." in html
+    assert html.count("<tr>") == 3
+
+
+def test_the_commands_say_what_is_wrong(tmp_path, capsys):
+    assert main(["collect", str(tmp_path)]) == 2
+    assert "no handout there (handout.json); give the folder" in capsys.readouterr().err
+    plan = ["handout", str(ROOT / "book/lectures/half_day.yml"), "--notebooks", str(ROOT / "notebooks")]
+    assert main([*plan, "--students", str(tmp_path / "gone.csv"), "--out", str(tmp_path / "out")]) == 2
+    assert "gone.csv: No such file or directory; give a file with a line 'name'" in capsys.readouterr().err
+    assert main([*plan, "--groups", "2", "--out", str(tmp_path / "out")]) == 0
+    assert sorted(p.name for p in (tmp_path / "out/students").iterdir()) == ["group_01", "group_02"]
+    assert main(["collect", str(tmp_path / "out")]) == 0
+    assert "blank" in capsys.readouterr().out

@@ -1,0 +1,314 @@
+"""Lectures: what a plan may say, what runs and runs again, and what the report and MLflow tell."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from tiny_pages import write_page
+
+from ml4ops_helpers.cli import main
+from ml4ops_helpers.press import lecture, lecture_report
+from ml4ops_helpers.press.copies import set_defaults
+from ml4ops_helpers.press.lecture import run_lecture
+from ml4ops_helpers.press.lecture_log import log_results
+from ml4ops_helpers.press.plans import PlanError, read_plan
+from ml4ops_helpers.press.publish import RECORD_MIME
+
+ROOT = Path(__file__).parents[2]
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+@pytest.fixture
+def plan(tmp_path):
+    """Write a plan for three pages, the third of which goes after the first, and read it."""
+    for name, after in (("01_a", []), ("02_b", []), ("03_c", ["01_a"])):
+        write_page(tmp_path / "notebooks", name, "x = 1", after=after, minutes=1)
+
+    def read(content):
+        text = content if isinstance(content, str) else yaml.safe_dump(content)
+        (tmp_path / "plan.yml").write_text(text)
+        return read_plan(tmp_path / "plan.yml", tmp_path / "notebooks")
+
+    return read
+
+
+def test_a_plan_is_pages_times_cases_times_grid(plan):
+    entry = {"pages": ["01", "02_b"], "cases": {"dry": {"profile": "smoke"}, "wet": {}}, "grid": {"seed": [3, 4]}}
+    runs = plan({"title": "T", "defaults": {"profile": "full"}, "runs": [entry]}).runs
+    assert len(runs) == 8
+    assert [r.name for r in runs[:3]] == ["01_a__dry-seed-3", "01_a__dry-seed-4", "01_a__wet-seed-3"]
+    assert runs[0].parameters == {"profile": "smoke", "seed": 3}
+    assert runs[2].parameters == {"profile": "full", "seed": 3}
+
+
+def test_a_run_goes_after_the_run_with_its_parameters(plan):
+    runs = plan(
+        {"title": "T", "runs": [{"pages": ["03_c", "01_a"], "grid": {"seed": [1, 2]}}, {"pages": ["02_b"]}]}
+    ).runs
+    assert {r.name: r.after for r in runs} == {
+        "03_c__seed-1": ("01_a__seed-1",),
+        "03_c__seed-2": ("01_a__seed-2",),
+        "01_a__seed-1": (),
+        "01_a__seed-2": (),
+        "02_b": (),
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            {"title": "T", "runs": [{"pages": ["01"]}], "job": 2},
+            r"plan\.yml: the plan has an unknown key 'job'",
+        ),
+        ({"runs": [{"pages": ["01"]}]}, r"plan\.yml: title is missing; write title:"),
+        ({"title": "T", "runs": []}, r"plan\.yml: runs is missing or empty"),
+        (
+            {"title": "T", "runs": [{"pages": ["01"]}, {"page": ["01"]}]},
+            r"entry 2 has an unknown key 'page'",
+        ),
+        ({"title": "T", "runs": [{"pages": ["09"]}]}, r"plan\.yml, entry 1: '09' fits no page: 01_a, 02_b, 03_c"),
+        ({"title": "T", "runs": [{"pages": [1]}]}, r"plan\.yml, entry 1: pages is \[1\]; write a list of page names"),
+        (
+            {"title": "T", "runs": [{"pages": ["01"], "parameters": {"sede": 1}}]},
+            r"plan\.yml, entry 1: 01_a\.ipynb: no parameter 'sede'; it has profile, seed",
+        ),
+        (
+            {"title": "T", "runs": [{"pages": ["01"], "grid": {"seed": [1, "two"]}}]},
+            r"plan\.yml, entry 1: 01_a\.ipynb: parameter seed is int, got 'two'",
+        ),
+        ({"title": "T", "runs": [{"pages": ["01"], "grid": {"seed": 3}}]}, r"entry 1, grid: seed is 3; give a list"),
+        (
+            {"title": "T", "defaults": {"sede": 1}, "runs": [{"pages": ["01"]}]},
+            r"plan\.yml, defaults: no page of the plan has a parameter 'sede'",
+        ),
+        (
+            "title: T\nruns:\n- pages: [01_a]\n  cases:\n    dry: {seed: 1}\n    dry: {seed: 2}\n",
+            r"plan\.yml, line 6: no valid YAML \('dry' is there twice\)",
+        ),
+        (
+            {"title": "T", "runs": [{"pages": ["01"], "cases": {"../x": {"seed": 1}}}]},
+            r"entry 1: case '\.\./x'; name it with letters",
+        ),
+        ({"title": "T", "runs": [{"pages": ["01"]}, {"pages": "all"}]}, r"plan\.yml: run 01_a is there twice"),
+        (
+            {"title": "T", "runs": [{"pages": ["01"]}, {"pages": ["01"], "cases": {"same": {"seed": 0}}}]},
+            r"01_a__same and 01_a are the same page and parameters",
+        ),
+        ("title: [", r"plan\.yml, line 1: no valid YAML"),
+        ("- 1", r"plan\.yml: the plan is no mapping; write keys title, defaults, runs"),
+    ],
+)
+def test_a_plan_with_a_mistake_is_refused_in_one_line(plan, content, message):
+    with pytest.raises(PlanError, match=message) as refused:
+        plan(content)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_missing_plan_is_said_by_the_command(tmp_path, capsys):
+    assert main(["lecture", str(tmp_path / "gone.yml")]) == 2
+    assert "gone.yml: No such file or directory; give a plan such as" in capsys.readouterr().err
+
+
+def test_a_parameters_cell_keeps_types_and_comments():
+    source = 'größe: str = "ä"; seed: int = 0  # of all\nrate = (\n    0.5\n)'
+    changed = set_defaults(source, {"seed": 5, "rate": 0.25, "größe": "ö", "other": 1})
+    assert changed == "größe: str = 'ö'; seed: int = 5  # of all\nrate = (\n    0.25\n)"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "book/lectures").glob("*.yml")), ids=lambda p: p.stem)
+def test_the_plans_of_the_book_fit_its_pages(path):
+    plan = read_plan(path, ROOT / "notebooks")
+    assert all(run.part for run in plan.runs)
+    assert lecture.cache_folders(plan).keys() == {run.name for run in plan.runs}
+
+
+def test_there_are_plans_for_three_lengths():
+    assert {p.stem for p in (ROOT / "book/lectures").glob("*.yml")} >= {"half_day", "two_days", "semester"}
+
+
+# Runs with pretended kernels.
+
+
+@pytest.fixture
+def three_seeds(plan, kernels, monkeypatch, tmp_path):
+    monkeypatch.setenv("ML4OPS_CACHE", str(tmp_path / "shared"))
+    return plan({"title": "Three <seeds>", "runs": [{"pages": ["01_a", "03_c"], "grid": {"seed": [1, 2, 3]}}]})
+
+
+def states(results):
+    return {r.run.name: r.state for r in results}
+
+
+def test_what_is_there_is_not_repeated_and_what_is_new_joins(plan, three_seeds, kernels, tmp_path):
+    assert set(states(run_lecture(three_seeds, tmp_path / "out", jobs=2)).values()) == {"run"}
+    more = plan({"title": "T", "runs": [{"pages": ["01_a", "03_c"], "grid": {"seed": [1, 2, 3, 4]}}]})
+    again = states(run_lecture(more, tmp_path / "out", jobs=2))
+    assert [name for name, state in again.items() if state == "run"] == ["01_a__seed-4", "03_c__seed-4"]
+    (tmp_path / "out/notebooks/01_a__seed-2.ipynb").write_text("cut o")
+    assert states(run_lecture(more, tmp_path / "out", jobs=2))["01_a__seed-2"] == "run"
+
+
+def test_a_failed_run_is_tried_again_and_those_after_it_wait(three_seeds, kernels, tmp_path):
+    kernels.broken.add("01_a__seed-2")
+    results = run_lecture(three_seeds, tmp_path / "out", jobs=2, retries=2)
+    assert kernels.started.count("01_a__seed-2") == 3
+    assert (len(results), len(kernels.started)) == (6, 7)
+    lost = [r for r in results if not r.whole]
+    assert [(r.run.name, r.state, r.attempts) for r in lost] == [
+        ("01_a__seed-2", "failed", 3),
+        ("03_c__seed-2", "skipped", 3),
+    ]
+    assert lost[0].message == "01_a__seed-2.ipynb, cell 3: ValueError: no water"
+
+
+def test_two_commands_do_not_work_in_one_folder(three_seeds, tmp_path):
+    (tmp_path / "out").mkdir()
+    with (
+        lecture.FileLock(tmp_path / "out/.lock"),
+        pytest.raises(PlanError, match="out: another ml4ops lecture works there"),
+    ):
+        run_lecture(three_seeds, tmp_path / "out", jobs=1)
+
+
+def test_runs_with_different_parameters_share_data_sets_and_nothing_else(three_seeds, tmp_path, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(lecture, "run_pages", lambda pages, *_, **__: seen.update({p.name: p for p in pages}) or [])
+    with pytest.raises(KeyError):
+        run_lecture(three_seeds, tmp_path / "out", jobs=1, retries=0)
+    caches = {name: Path(page.environment["ML4OPS_CACHE"]) for name, page in seen.items()}
+    assert caches["01_a__seed-1"] == caches["03_c__seed-1"]
+    assert len(set(caches.values())) == 3
+    assert all((cache / "embedded").resolve() == tmp_path / "shared/embedded" for cache in caches.values())
+    (caches["01_a__seed-1"] / "models").mkdir()
+    assert not any((cache / "models").exists() for name, cache in caches.items() if not name.endswith("-1"))
+    assert not (tmp_path / "shared/models").exists()
+
+
+def test_the_report_stands_alone_and_tells_what_failed(three_seeds, kernels, tmp_path):
+    kernels.broken.add("01_a__seed-2")
+    out = tmp_path / "out"
+    results = run_lecture(three_seeds, out, jobs=2, retries=0)
+    good = out / "notebooks/01_a__seed-1.ipynb"
+    book = nbformat.read(good, as_version=4)
+    book.metadata.ml4ops.run["record"] = {"metrics": {"water IoU": 0.54321, "verdict": "<go>", "recall": None}}
+    alt = {"image/png": {"alt": "A line that rises."}}
+    book.cells[2].outputs = [nbformat.v4.new_output("display_data", data={"image/png": PIXEL}, metadata=alt)]
+    nbformat.write(book, good)
+    again = run_lecture(three_seeds, out, jobs=2, retries=0)
+    html = lecture_report.write_report(again, three_seeds.title, out, "MLflow: out of reach").read_text()
+    assert "<strong>4 of 6 runs are there.</strong>" in html
+    assert "<h1>Three &lt;seeds&gt;</h1>" in html
+    assert "MLflow: out of reach" in html
+    assert '<td class="number">0.5432</td>' in html
+    assert "&lt;go&gt;" in html
+    assert "<td>undefined</td>" in html
+    assert 'src="data:image/webp;base64,' in html
+    assert 'alt="A line that rises."' in html
+    assert "01_a__seed-2.ipynb, cell 3: ValueError: no water" in html
+    links = set(re.findall(r'(?:href|src)="([^"]+)"', html))
+    assert "notebooks/01_a__seed-2.failed.ipynb" in links
+    assert all(link.startswith("data:") or (out / link).is_file() for link in links)
+    assert len(results) == 6
+
+
+def test_a_store_out_of_reach_costs_a_line_and_no_run(three_seeds, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/file/mlflow.db")
+    results = run_lecture(three_seeds, tmp_path / "out", jobs=2)
+    assert all(r.whole for r in results)
+    complaint = log_results(results, three_seeds.title, tmp_path / "out")
+    assert complaint.startswith("MLflow: not all runs are recorded (")
+    assert "\n" not in complaint
+
+
+# Runs with real kernels.
+
+CRASHES = """
+import os, signal, time
+from pathlib import Path
+
+log, first = Path({log!r}), not Path({log!r}, f"{name}-{{seed}}").exists()
+with (log / "started.txt").open("a") as file:
+    file.write(f"{name}__seed-{{seed}}\\n")
+(log / f"{name}-{{seed}}").touch()
+if first and ("{name}", seed) == ("01_a", 3):
+    os.kill(os.getpid(), signal.SIGKILL)
+if first and ("{name}", seed) == ("02_b", 5):
+    raise ValueError("no water")
+if first and ("{name}", seed) == ("01_a", 7):
+    time.sleep(300)
+"""
+LEAVE = "left = Path(os.environ['ML4OPS_CACHE']) / 'left.txt'\nleft.write_text(str(seed))\ntime.sleep(0.1)"
+FIND = "left = Path(os.environ['ML4OPS_CACHE']) / 'left.txt'\nassert left.read_text() == str(seed)"
+RECORD = (
+    "from IPython.display import display\n\n"
+    "record = {'page': 'x', 'seconds': 0.0, 'metrics': {'water IoU': seed / 10}}\n"
+    f"display({{'text/plain': 'done', {RECORD_MIME!r}: record}}, raw=True)"
+)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX systems")
+def test_24_runs_survive_three_crashes_and_a_kill_and_only_what_is_missing_runs_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ML4OPS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    log = tmp_path / "log"
+    log.mkdir()
+    for name, after, own in (("01_a", [], LEAVE), ("02_b", ["01_a"], FIND), ("03_c", [], LEAVE)):
+        crashes = CRASHES.format(log=str(log), name=name)
+        write_page(tmp_path / "notebooks", name, crashes, own, RECORD, after=after, minutes=1)
+    entry = {"pages": "all", "grid": {"seed": [1, 2, 3, 4, 5, 6, 7, 8]}}
+    (tmp_path / "plan.yml").write_text(yaml.safe_dump({"title": "Crashes", "runs": [entry]}))
+    command = ["lecture", "plan.yml", "--out", "out", "--jobs", "2", "--cell-timeout", "4"]
+
+    there = kill_when_half_is_there(command, tmp_path / "out/notebooks")
+    assert 8 <= len(there) < 24
+    before = Counter((log / "started.txt").read_text().split())
+    assert main(command) == 0
+
+    started = Counter((log / "started.txt").read_text().split())
+    assert len(started) == 24
+    assert {name: started[name] for name in there} == {name: before[name] for name in there}  # none ran again
+    crashed = {"01_a__seed-3", "02_b__seed-5", "01_a__seed-7"}
+    assert all(started[name] >= 2 for name in crashed)
+    assert started.total() <= 24 + len(crashed) + 2  # what was under way at the kill: two jobs
+    books = [nbformat.read(p, as_version=4) for p in sorted((tmp_path / "out/notebooks").glob("*.ipynb"))]
+    assert len(books) == 24
+    assert all(
+        b.metadata.ml4ops.run.record.metrics["water IoU"] == b.metadata.ml4ops.run.parameters.seed / 10 for b in books
+    )
+    assert "<strong>24 of 24 runs are there.</strong>" in (tmp_path / "out/report.html").read_text()
+    assert_recorded(tmp_path / "out", sorted(started))
+
+
+def kill_when_half_is_there(command, notebooks):
+    """Start the command, end it like a power cut, and tell which runs were there then."""
+    code = "import sys; from ml4ops_helpers.cli import main; sys.exit(main(sys.argv[1:]))"
+    with subprocess.Popen([sys.executable, "-c", code, *command], stderr=subprocess.DEVNULL) as process:
+        until = time.monotonic() + 120
+        while len(list(notebooks.glob("*[0-9].ipynb"))) < 8 and time.monotonic() < until and process.poll() is None:
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGKILL)
+    return {p.stem for p in notebooks.glob("*[0-9].ipynb")}
+
+
+def assert_recorded(out, names):
+    """Each run is in MLflow once, with its parameters, metric, state and notebook."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{out / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("lecture: Crashes").experiment_id])
+    assert sorted(r.info.run_name for r in runs) == names
+    assert {r.info.status for r in runs} == {"FINISHED"}
+    assert all(r.data.metrics["water IoU"] == int(r.data.params["seed"]) / 10 for r in runs)
+    run = runs[0]
+    assert [a.path for a in client.list_artifacts(run.info.run_id)] == [f"{run.info.run_name}.ipynb"]
