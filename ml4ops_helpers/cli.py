@@ -223,11 +223,13 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--cell-timeout", type=_positive, default=1800, metavar="SECONDS", help="default: 1800")
     parser.add_argument("--notebooks", type=Path, default=Path("notebooks"), help="folder of the sources")
     parser.add_argument("--out", type=Path, default=Path("_build/notebooks"), help="folder of the executed notebooks")
+    parser.add_argument("--report", type=Path, metavar="DIR", help="for JUnit and JSON; default: report in --out")
     parser.set_defaults(call=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
     from .press.pages import PageError, find_pages
+    from .press.reports import summary, write_reports
     from .press.runner import count_cores, run_pages
 
     parameters = {name: parse_value(value) for name, value in options.parameter}
@@ -248,6 +250,8 @@ def _run(options: argparse.Namespace) -> int:
     except PageError as error:
         print(error, file=sys.stderr)
         return 1
+    write_reports(outcomes, options.report or options.out / "report")
+    print(f"\n{summary(outcomes)}")
     return int(any(o.state in ("failed", "skipped") for o in outcomes))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from .extension import CLEAN
+from .reports import insert_timings
 from .repository import read_config, repository_of
 from .slim import slim_site
 from .topics import TopicError, insert_topics
@@ -102,6 +103,7 @@ def gather(root: Path, stage: Path, executed: Path) -> None:
         shutil.copy2(source, target)
     shutil.copy2(root / "_toc.yml", stage / "_toc.yml")
     (stage / "_config.yml").write_text(yaml.safe_dump(site_config(read_config(root))), encoding="utf-8")
+    insert_timings(stage)
     try:
         insert_topics(root, stage)
     except TopicError as error:
