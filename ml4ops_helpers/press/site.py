@@ -13,9 +13,11 @@ from typing import Any
 import yaml
 
 from .extension import CLEAN
+from .plans import PlanError
 from .reports import insert_timings
 from .repository import read_config, repository_of
 from .slim import slim_site
+from .timetables import write_timetables
 from .topics import TopicError, insert_topics
 
 BUILT = Path("_build/html")
@@ -106,7 +108,8 @@ def gather(root: Path, stage: Path, executed: Path) -> None:
     insert_timings(stage)
     try:
         insert_topics(root, stage)
-    except TopicError as error:
+        write_timetables(stage)
+    except (TopicError, PlanError) as error:
         raise SiteError(str(error)) from error
 
 
