@@ -246,6 +246,13 @@ def test_the_dots_themselves_are_not_answered_yet(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out.startswith("04.1: not answered yet")
 
 
+def test_what_is_said_fits_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+    check("05.1", lambda *_: np.zeros((16, 24)))
+    said = capsys.readouterr().out
+    assert "Inside the scene, the result differs" in said
+    assert max(len(line) for line in said.splitlines()) <= 100
+
+
 def test_an_error_is_told_with_its_line() -> None:
     def reach(layers: list[tuple[int, int]]) -> int:
         return layers[3][0]

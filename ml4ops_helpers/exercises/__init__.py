@@ -6,9 +6,15 @@ hints know. A page's module is loaded when one of its exercises is checked.
 
 from __future__ import annotations
 
+import textwrap
+
 from .core import Exercise, Verdict, find, grade, load
 
 __all__ = ["Exercise", "Verdict", "check", "find", "grade", "load"]
+
+
+WIDTH = 100
+"""Longest line that is printed."""
 
 
 def check(name: str, answer: object) -> None:
@@ -22,6 +28,6 @@ def check(name: str, answer: object) -> None:
         ValueError: there is no such exercise.
 
     >>> check("05.2", lambda layers: ...)
-    05.2: not answered yet. Write the function, run the cell again, and read what comes back.
+    05.2: not answered yet. Write the function and run its cell again.
     """
-    print(grade(name, answer).text)
+    print(textwrap.fill(grade(name, answer).text, WIDTH, break_long_words=False, break_on_hyphens=False))

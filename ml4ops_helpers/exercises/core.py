@@ -265,8 +265,7 @@ def grade(name: str, answer: object) -> Verdict:
 
 
 def _blank(name: str) -> Verdict:
-    told = "Write the function, run the cell again, and read what comes back."
-    return Verdict("blank", f"{name}: not answered yet. {told}")
+    return Verdict("blank", f"{name}: not answered yet. Write the function and run its cell again.")
 
 
 def _not_yet(name: str, said: str, hint: str = "") -> Verdict:
