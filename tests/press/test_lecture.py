@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from ml4ops_helpers.press.lecture import run_lecture
 from ml4ops_helpers.press.lecture_log import log_results
 from ml4ops_helpers.press.plans import PlanError, read_plan
 from ml4ops_helpers.press.publish import RECORD_MIME
+from ml4ops_helpers.press.timetables import write_timetables
 
 ROOT = Path(__file__).parents[2]
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -129,6 +131,28 @@ def test_the_plans_of_the_book_fit_its_pages(path):
     plan = read_plan(path, ROOT / "notebooks")
     assert all(run.part for run in plan.runs)
     assert lecture.cache_folders(plan).keys() == {run.name for run in plan.runs}
+
+
+def test_the_plan_shown_in_the_guide_works(plan, tmp_path):
+    shown = re.search(r"```yaml\n(.*?)```", (ROOT / "book/instructor_guide.md").read_text(), re.DOTALL)[1]
+    (tmp_path / "shown.yml").write_text(shown)
+    assert len(read_plan(tmp_path / "shown.yml", ROOT / "notebooks").runs) == 13
+
+
+def test_the_guide_gets_the_timetable_of_each_plan(tmp_path):
+    shutil.copytree(ROOT / "book", tmp_path / "book", ignore=shutil.ignore_patterns("figures", "_static"))
+    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
+    first = tmp_path / "notebooks/01_scope_the_problem.ipynb"
+    book = nbformat.read(first, as_version=4)
+    book.metadata.ml4ops |= {"minutes": 33, "run": {"seconds": 90.0}}
+    nbformat.write(book, first)
+    write_timetables(tmp_path)
+    guide = (tmp_path / "book/instructor_guide.md").read_text()
+    assert "The site shows the timetable here" not in guide
+    row = "| Before the break | [Scope the problem](../notebooks/01_scope_the_problem.ipynb) | 33 | 1.5 |"
+    assert guide.count(row) == 1
+    assert "| Week 1: scope |" in guide
+    assert "Train a model](../notebooks/03_train_a_model.ipynb) | 40 | – |" in guide
 
 
 def test_there_are_plans_for_three_lengths():
