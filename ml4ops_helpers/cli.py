@@ -40,6 +40,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_handout(commands)
     _add_collect(commands)
     _add_site(commands)
+    _add_new(commands)
+    _add_adopt(commands)
     return parser
 
 
@@ -377,20 +379,26 @@ def _positive(text: str) -> int:
 
 def _add_site(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("site", help="build the site from the executed pages, or check it")
-    parser.add_argument("--check", action="store_true", help="examine the built site instead of building it")
+    task = parser.add_mutually_exclusive_group()
+    task.add_argument("--check", action="store_true", help="examine the files of the built site")
+    task.add_argument("--browser", action="store_true", help="examine the built site in a browser, where there is one")
+    task.add_argument("--links", action="store_true", help="list the addresses elsewhere that the built site links to")
     parser.add_argument("--root", type=Path, default=Path(), help="folder of _config.yml and _toc.yml")
     parser.set_defaults(call=_site)
 
 
 def _site(options: argparse.Namespace) -> int:
-    from .press.check import check_site
+    from .press.check import check_site, external_links
     from .press.site import SiteError, build_site
 
     try:
-        if not options.check:
+        if options.links:
+            print(*(f"{url}  {', '.join(pages)}" for url, pages in external_links(options.root).items()), sep="\n")
+            return 0
+        if not options.check and not options.browser:
             print(f"the site is in {build_site(options.root)}")
             return 0
-        problems = check_site(options.root)
+        problems = check_site(options.root) if options.check else _browse(options.root)
     except SiteError as error:
         print(error, file=sys.stderr)
         return 1
@@ -398,3 +406,50 @@ def _site(options: argparse.Namespace) -> int:
         print(problem, file=sys.stderr)
     print(f"{len(problems)} problems in the site" if problems else "the site is sound")
     return int(bool(problems))
+
+
+def _browse(root: Path) -> list[str]:
+    from .press.browser import check_in_browser, find_browser
+
+    if program := find_browser():
+        return check_in_browser(root, program)
+    print("no browser found, so none was used; install Chromium, or name one in ML4OPS_BROWSER")
+    return []
+
+
+def _add_new(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("new", help="begin a page of the book")
+    parser.add_argument("name", metavar="NAME", help="what the reader does, such as measure_a_river")
+    parser.add_argument("--root", type=Path, default=Path(), help="folder of _config.yml and _toc.yml")
+    parser.set_defaults(call=_new)
+
+
+def _new(options: argparse.Namespace) -> int:
+    from .press.scaffold import new_page
+
+    try:
+        print(f"{new_page(options.root, options.name)}: written, and entered in _toc.yml and README.md")
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _add_adopt(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("adopt", help="point every badge, button and link to a fork")
+    parser.add_argument("slug", metavar="OWNER/REPO", help="the fork on GitHub")
+    parser.add_argument("--branch", help="the branch that readers see; default: as it is")
+    parser.add_argument("--root", type=Path, default=Path(), help="root of the repository")
+    parser.set_defaults(call=_adopt)
+
+
+def _adopt(options: argparse.Namespace) -> int:
+    from .press.adopt import adopt
+
+    try:
+        changed = adopt(options.root, options.slug, options.branch)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(*changed, f"{len(changed)} files changed", sep="\n")
+    return 0

@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, Route, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, async_playwright
 
 from .probes import FIND_WORDS, KEYBOARD_STEP, MEASURE, RUN_AXE
 from .repository import read_config, repository_of
@@ -36,6 +36,7 @@ SETTLE = 400
 """Milliseconds that the theme takes to adapt to another width."""
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+ARGUMENTS += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]  # no other server is ever asked
 NOT_FOUND = "no/such/page.html"
 """Any address that the site does not have, in a folder that it does not have."""
 
@@ -120,6 +121,7 @@ class Visit:
         async with self.turns, self._open(browser) as page:
             await page.goto(self.address + self.page, wait_until="load")
             await page.wait_for_function("!window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)")
+            await page.evaluate(AXE_SCRIPT)
             for self._width in reversed(WIDTHS):
                 await page.set_viewport_size({"width": self._width, "height": 900})
                 await page.wait_for_timeout(SETTLE)
@@ -139,8 +141,8 @@ class Visit:
             reduced_motion="reduce",
             viewport={"width": self._width, "height": 900},
         )
-        await context.route("**/*", self._admit)
         page = await context.new_page()
+        page.on("request", self._see)
         page.on("console", self._hear)
         page.on("pageerror", lambda error: self.report(f"error in a script: {error.message.splitlines()[0]}"))
         page.on("requestfailed", self._miss)
@@ -150,14 +152,9 @@ class Visit:
         finally:
             await context.close()
 
-    async def _admit(self, route: Route) -> None:
-        """Let requests to the site pass and no other."""
-        url = urlsplit(route.request.url)
-        if url.scheme in ("data", "blob") or route.request.url.startswith(self.address):
-            await route.continue_()
-        else:
-            self.report(f"asks another server: {route.request.url[:120]}")
-            await route.abort("blockedbyclient")
+    def _see(self, request: Request) -> None:
+        if urlsplit(request.url).scheme not in ("data", "blob") and not request.url.startswith(self.address):
+            self.report(f"asks another server: {request.url[:120]}")
 
     def _hear(self, message: ConsoleMessage) -> None:
         # A resource that did not come is reported as such, with its address.
@@ -173,7 +170,7 @@ class Visit:
         path = self._path(response.url)
         if response.status >= 400 and path != NOT_FOUND:
             self.report(f"request failed: {path} ({response.status})")
-        elif response.request.resource_type not in ("image", "media") and response.url.startswith(self.address):
+        elif response.request.resource_type not in ("image", "media") and response.frame.parent_frame is None:
             self._loaded[path] = packed_size(self.site / ("404.html" if path == NOT_FOUND else path))
 
     def _path(self, url: str) -> str:
@@ -190,7 +187,6 @@ class Visit:
         """What can be read from the page as it stands, and what axe-core says of it."""
         for problem in await page.evaluate(MEASURE):
             self.report(problem)
-        await page.evaluate(AXE_SCRIPT)
         for finding in await page.evaluate(RUN_AXE):
             self.report(finding)
 

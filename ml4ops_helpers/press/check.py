@@ -11,7 +11,9 @@ from urllib.parse import unquote, urlsplit
 
 from bs4 import BeautifulSoup, Tag
 
+from .repository import Repository, read_config, repository_of
 from .site import BUILT, SiteError, pages_of
+from .slim import FIGURE_BYTES
 
 ALT_LENGTH = 20
 """Fewest characters that describe a figure."""
@@ -19,7 +21,11 @@ ALT_LENGTH = 20
 HASHED = re.compile(r"[0-9a-f]{16,}|\.(png|jpe?g|svg|gif|webp)\b", re.IGNORECASE)
 """What an alt text made from a file name looks like."""
 
-COLAB = re.compile(r"https://colab\.research\.google\.com/github/[^/]+/[^/]+/blob/[^/]+/(?P<path>[^?#]+)")
+SOURCE = re.compile(
+    r"https://(?:(?P<kind>colab)\.research\.google\.com/github|github\.com)"
+    r"/(?P<slug>[^/]+/[^/]+)/(?:blob|edit|raw)/(?P<branch>[^/]+)/(?P<path>[^?#]+)"
+)
+"""A link that opens a file of a repository: in Colab, to read or to edit."""
 
 Check = Callable[[BeautifulSoup, Path, Path], Iterator[str]]
 
@@ -41,7 +47,8 @@ def check_site(root: Path) -> list[str]:
     if not site.is_dir():
         raise SiteError(f"{root / BUILT}: no site there; build it with ml4ops site")
     problems = [f"{name}: missing, the search does not work" for name in _missing_search(site)]
-    tracked = tracked_files(root)
+    problems += [*_check_figures(site), *_check_redirects(root, site)]
+    here, tracked = repository_of(read_config(root)), tracked_files(root)
     for name in pages_of(root / "_toc.yml"):
         page = site / f"{name.removesuffix('.md').removesuffix('.ipynb')}.html"
         if not page.exists():
@@ -50,7 +57,7 @@ def check_site(root: Path) -> list[str]:
         where = page.relative_to(site).as_posix()
         soup = _read_page(page)
         problems += [f"{where}: {p}" for check in PAGE_CHECKS for p in check(soup, page, site)]
-        problems += [f"{where}: {p}" for p in _check_colab(soup, where, tracked)]
+        problems += [f"{where}: {p}" for p in _check_source_links(soup, where, here, tracked)]
     return problems
 
 
@@ -90,8 +97,12 @@ def _check_images(soup: BeautifulSoup, page: Path, site: Path) -> Iterator[str]:
         source = str(image.get("src", ""))
         if not _is_external(source) and not source.startswith("data:") and not _target(source, page, site).is_file():
             yield f"image {source} is missing"
+    seen: set[str] = set()
     for image in soup.select("article img"):
         alt = str(image.get("alt", ""))
+        if alt in seen:
+            yield f"image {image.get('src')} has the alt text of another one, {alt!r}; say what is different"
+        seen.add(alt)
         if len(alt) < ALT_LENGTH or HASHED.search(alt):
             yield f"image {image.get('src')} has the alt text {alt!r}; describe what it shows"
 
@@ -118,13 +129,60 @@ def _check_links(soup: BeautifulSoup, page: Path, site: Path) -> Iterator[str]:
             yield f"link {address} leads to a page without that place"
 
 
-def _check_colab(soup: BeautifulSoup, where: str, tracked: set[str]) -> Iterator[str]:
-    """The Colab button of a page made from a notebook opens that notebook; every Colab link opens a tracked file."""
-    found = [m["path"] for a in soup.select("a[href]") if (m := COLAB.match(str(a["href"])))]
-    yield from (f"Colab link to {path}, which is not tracked" for path in found if unquote(path) not in tracked)
-    own = where.removesuffix(".html") + ".ipynb"
-    if own in tracked and own not in found:
-        yield f"has no Colab link to {own}"
+def _check_source_links(soup: BeautifulSoup, where: str, here: Repository, tracked: set[str]) -> Iterator[str]:
+    """Links to the book's own files name the repository that the settings name, and a tracked file.
+
+    The page of a notebook opens that notebook in Colab; the button to edit a page opens that page's source.
+    """
+    links = [(str(a["href"]), m) for a in soup.select("a[href]") if (m := SOURCE.match(str(a["href"])))]
+    own = [f"{where.removesuffix('.html')}{suffix}" for suffix in (".ipynb", ".md")]
+    for address, link in links:
+        buttons = link["kind"] == "colab" or "/edit/" in address
+        if link["slug"] != here.slug and not buttons:
+            continue
+        kind = "Colab link" if link["kind"] == "colab" else "source link"
+        if (link["slug"], link["branch"]) != (here.slug, here.branch):
+            yield f"{kind} to {link['slug']}, {link['branch']}; the settings name {here.slug}, {here.branch}"
+        elif unquote(link["path"]) not in tracked:
+            yield f"{kind} to {link['path']}, which is not tracked"
+        elif "/edit/" in address and link["path"] not in own:
+            yield f"edit link to {link['path']}, which is another page"
+    if own[0] in tracked and own[0] not in [m["path"] for _, m in links if m["kind"] == "colab"]:
+        yield f"has no Colab link to {own[0]}"
+
+
+def _check_figures(site: Path) -> Iterator[str]:
+    """No figure is heavy."""
+    for path in sorted((site / "_images").glob("*")):
+        if path.is_file() and path.stat().st_size > FIGURE_BYTES:
+            size = f"{path.stat().st_size / 1000:.0f} kB"
+            yield f"_images/{path.name}: {size}, more than {FIGURE_BYTES / 1000:.0f}; draw it smaller or with less detail"
+
+
+def _check_redirects(root: Path, site: Path) -> Iterator[str]:
+    """Renamed pages lead to pages that exist."""
+    redirects = read_config(root).get("sphinx", {}).get("config", {}).get("redirects") or {}
+    for old, new in redirects.items():
+        page = site / f"{old}.html"
+        if not page.is_file() or not _target(str(new), page, site).is_file():
+            yield f"_config.yml: redirect of {old} to {new} leads nowhere"
+
+
+def external_links(root: Path) -> dict[str, list[str]]:
+    """Addresses of other servers that the built site links to, and the pages that do; the book's own files are left out.
+
+    Args:
+        root: folder of ``_toc.yml``, with the site in ``_build/html``.
+    """
+    site, found = (root / BUILT).resolve(), dict[str, list[str]]()
+    slug = repository_of(read_config(root)).slug
+    for name in pages_of(root / "_toc.yml"):
+        page = site / f"{name.removesuffix('.md').removesuffix('.ipynb')}.html"
+        for link in BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").select("article a[href]"):
+            address = str(link["href"]).split("#")[0]
+            if _is_external(address) and f"/{slug}/" not in address:
+                found.setdefault(address, []).append(name)
+    return {address: sorted(set(pages)) for address, pages in sorted(found.items())}
 
 
 def _has_id(soup: BeautifulSoup, name: str) -> bool:

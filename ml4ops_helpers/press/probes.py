@@ -5,12 +5,15 @@ MEASURE = r"""() => {
   const name = e => e.tagName.toLowerCase() + (e.id ? '#' + e.id : '') + [...e.classList].map(c => '.' + c).join('');
   const room = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth > room) {
-    const inScroller = e => { for (let p = e.parentElement; p && p !== document.body; p = p.parentElement)
-      if (getComputedStyle(p).overflowX !== 'visible') return true; return false; };
+    const apart = e => { for (let p = e; p && p !== document.body; p = p.parentElement)
+      if (getComputedStyle(p).position === 'fixed' || (p !== e && getComputedStyle(p).overflowX !== 'visible')) return true;
+      return false; };
     const wide = [...document.body.querySelectorAll('*')].filter(e => {
-      const box = e.getBoundingClientRect(); return box.width > 0 && box.right > room + 1 && !inScroller(e); });
+      const box = e.getBoundingClientRect(); return box.width > 0 && box.right > room + 1 && !apart(e); });
+    const far = Math.max(...wide.map(e => e.getBoundingClientRect().right));
+    const last = wide.findLast(e => e.getBoundingClientRect().right === far);
     const most = document.documentElement.scrollWidth - room;
-    problems.push(`scrolls sideways by ${most} px` + (wide.length ? `: ${name(wide.at(-1))}` : ''));
+    problems.push(`scrolls sideways by ${most} px` + (last ? `: ${name(last)}` : ''));
   }
   for (const image of document.images)
     if (image.complete && !image.naturalWidth) problems.push(`image does not load: ${image.getAttribute('src')}`);
@@ -25,18 +28,18 @@ MEASURE = r"""() => {
 
 RUN_AXE = r"""async () => {
   const known = new Set();
-  for (const token of document.querySelectorAll('.highlight span')) {
+  for (const token of document.querySelectorAll('.highlight pre span')) {
     const look = token.className + getComputedStyle(token).color;
-    if (known.has(look)) token.dataset.known = ''; else known.add(look);
+    if (known.has(look)) token.replaceWith(...token.childNodes); else known.add(look);
   }
-  const found = await axe.run({exclude: [['[data-known]'], ['mjx-container']]}, {resultTypes: ['violations'], preload: false});
+  const found = await axe.run({exclude: [['mjx-container']]}, {resultTypes: ['violations'], preload: false});
   return found.violations.filter(v => ['serious', 'critical'].includes(v.impact)).map(v => {
     const first = v.nodes[0];
     const why = [...first.any, ...first.all, ...first.none].map(c => c.message)[0] ?? v.help;
     return `${v.id} (${v.impact}), ${v.nodes.length} of them, the first ${first.target.join(' ')}: ${why}`;
   });
 }"""
-"""What axe-core calls serious or critical. Of tokens of code that look alike one is enough; MathJax writes formulas."""
+"""What axe-core calls serious or critical. One of the tokens of code that look alike stays, or it would take seconds."""
 
 KEYBOARD_STEP = r"""() => {
   const e = document.activeElement;

@@ -5,7 +5,10 @@ The theme brings its icons twice: as outlines in a script and as fonts.
 
 from __future__ import annotations
 
+import hashlib
+import html
 import io
+import os
 import re
 from pathlib import Path
 
@@ -27,6 +30,15 @@ ICON = re.compile(
 )
 """One icon in the theme's script."""
 
+ESCAPED = re.compile(r"\\(f[0-9a-f]{3})")
+"""A character of an icon as styles write it."""
+
+FRAMES = Path("_frames")
+"""Where the site keeps the contents of frames."""
+
+CITATIONS = ('<div role="list" class="citation-list">', '<div class="citation-list">')
+"""A list of references as Sphinx writes it, and without the role whose rules its entries break."""
+
 FONTS = Path("_static/vendor/fontawesome/webfonts")
 COMPRESSED_FONT = re.compile(r'url\([^)]*/fa-[a-z]+-\d+\.woff2\) format\("woff2"\),')
 """The form of a font that the styles name first. Cut down to a few icons, the plain form is as small."""
@@ -41,29 +53,30 @@ def slim_site(site: Path) -> None:
     pages = {p: p.read_text(encoding="utf-8") for p in sorted(site.rglob("*.html")) if "_static" not in p.parts}
     renamed = {old.name: convert_figure(old).name for old in sorted((site / "_images").glob("*.png"))}
     for page, text in pages.items():
-        if (new := rename_figures(text, renamed)) != text:
+        new = move_frames(rename_figures(text, renamed), site, page).replace(*CITATIONS)
+        if new != text:
             page.write_text(new, encoding="utf-8")
     _slim_icons(site, "\n".join(pages.values()))
 
 
-def _slim_icons(site: Path, html: str) -> None:
+def _slim_icons(site: Path, text: str) -> None:
     """Keep the icons that a page, a style or a script of the site names."""
     if not (site / ICONS).exists():
         return
     styles = {p: p.read_text(encoding="utf-8") for p in (site / "_static").rglob("*.css")}
     scripts = [p.read_text(encoding="utf-8") for p in (site / ICONS).parent.glob("*.js") if p != site / ICONS]
     script = (site / ICONS).read_text(encoding="utf-8")
-    used = set(re.findall(r"\bfa-([a-z0-9-]+)", "\n".join([html, *scripts])))
+    used = set(re.findall(r"\bfa-([a-z0-9-]+)", "\n".join([text, *scripts])))
     kept = prune_icons(script, used)
     (site / ICONS).write_text(kept, encoding="utf-8")
     codes = {int(icon["code"], 16) for icon in ICON.finditer(kept) if icon["code"]}
-    codes |= {ord(c) for text in styles.values() for c in text if 0xE000 <= ord(c) <= 0xF8FF}
-    codes |= {int(c, 16) for p, text in styles.items() if "book" in p.name for c in re.findall(r"\\(f[0-9a-f]{3})", text)}
+    codes |= {ord(c) for style in styles.values() for c in style if 0xE000 <= ord(c) <= 0xF8FF}
+    codes |= {int(c, 16) for p, style in styles.items() if "book" in p.name for c in ESCAPED.findall(style)}
     for font in (site / FONTS).glob("*.ttf"):
         cut_font(font, codes)
-    for path, text in styles.items():
-        if COMPRESSED_FONT.search(text):
-            path.write_text(COMPRESSED_FONT.sub("", text), encoding="utf-8")
+    for path, style in styles.items():
+        if COMPRESSED_FONT.search(style):
+            path.write_text(COMPRESSED_FONT.sub("", style), encoding="utf-8")
 
 
 def cut_font(path: Path, codes: set[int]) -> None:
@@ -120,6 +133,29 @@ def rename_figures(text: str, renamed: dict[str, str]) -> str:
     '<img src="../_images/a.webp"/>'
     """
     return re.sub(r"(?<=_images/)[^\"/]+\.png(?=\")", lambda m: renamed.get(m[0], m[0]), text)
+
+
+def move_frames(text: str, site: Path, page: Path) -> str:
+    """Move what a page holds in frames, such as an interactive map, to files that are loaded when they come into view.
+
+    Args:
+        text: HTML of the page.
+        site: folder of the site.
+        page: the page's file.
+
+    Returns:
+        HTML that refers to the files.
+    """
+
+    def move(frame: re.Match[str]) -> str:
+        content = html.unescape(frame[1])
+        name = f"{hashlib.sha256(content.encode()).hexdigest()[:16]}.html"
+        target = site / FRAMES / name
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(content, encoding="utf-8")
+        return f'loading="lazy" src="{os.path.relpath(target, page.parent)}"'
+
+    return re.sub(r'srcdoc="([^"]*)"', move, text)
 
 
 def prune_icons(script: str, used: set[str]) -> str:
