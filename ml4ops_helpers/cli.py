@@ -40,6 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_handout(commands)
     _add_collect(commands)
     _add_site(commands)
+    _add_slides(commands)
     _add_new(commands)
     _add_adopt(commands)
     return parser
@@ -415,6 +416,37 @@ def _browse(root: Path) -> list[str]:
         return check_in_browser(root, program)
     print("no browser found, so none was used; install Chromium, or name one in ML4OPS_BROWSER")
     return []
+
+
+def _add_slides(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("slides", help="build the slide decks into the site, or check them in a browser")
+    parser.add_argument("--check", action="store_true", help="look at every slide: does all of it fit?")
+    parser.add_argument("--pictures", type=Path, metavar="DIR", help="with --check: keep a picture of each slide")
+    parser.add_argument("--root", type=Path, default=Path(), help="folder of _config.yml and _toc.yml")
+    parser.set_defaults(call=_slides)
+
+
+def _slides(options: argparse.Namespace) -> int:
+    from .press.browser import find_browser
+    from .press.site import SiteError
+    from .press.slides import build_slides, check_slides
+
+    try:
+        if not options.check:
+            print(f"the slides are in {build_slides(options.root)}")
+            return 0
+        program = find_browser()
+        if program is None:
+            print("no browser found, so none was used; install Chromium, or name one in ML4OPS_BROWSER")
+            return 0
+        problems = check_slides(options.root, program, options.pictures)
+    except SiteError as error:
+        print(error, file=sys.stderr)
+        return 1
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    print(f"{len(problems)} problems in the slides" if problems else "the slides are sound")
+    return int(bool(problems))
 
 
 def _add_new(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

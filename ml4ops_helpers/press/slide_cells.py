@@ -1,0 +1,116 @@
+"""Sphinx extension for slides: what a cell of an executed page holds, shown on a slide.
+
+```{cell} 05_run_inference seams-figure
+:show: figure
+```
+
+``show`` is ``code``, ``figure``, ``output`` (tables and printed lines), or several with commas; default all there are.
+So code and figures of the slides are those of the pages, and can't drift from them.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from nbformat import NotebookNode
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from .pages import PageError, read_notebook
+
+PARTS = ("code", "figure", "output")
+"""What of a cell can be shown."""
+IMAGES = {"image/png": ".png", "image/webp": ".webp", "image/jpeg": ".jpg"}
+
+
+def _parts(argument: str) -> tuple[str, ...]:
+    chosen = tuple(part.strip() for part in argument.split(","))
+    if unknown := set(chosen) - set(PARTS):
+        raise ValueError(f"{', '.join(sorted(unknown))}: choose of {', '.join(PARTS)}")
+    return chosen
+
+
+class Cell(SphinxDirective):
+    """Show a cell: its page and its id; ``lines`` shows only those of its code, such as ``1-4``."""
+
+    required_arguments = 2
+    option_spec: ClassVar[dict[str, Any]] = {"show": _parts, "lines": directives.unchanged}
+
+    def run(self) -> list[nodes.Node]:
+        """Nodes of the parts asked, code first."""
+        page, identity = self.arguments
+        folder = Path(self.config.slide_notebooks)
+        try:
+            cell = find_cell(read_notebook(folder / f"{page}.ipynb"), page, identity)
+        except PageError as error:
+            raise self.error(str(error)) from error
+        self.env.note_dependency(str(folder / f"{page}.ipynb"))
+        made = {"code": self._code, "figure": self._figure, "output": self._output}
+        shown = self.options.get("show", PARTS)
+        found = [node for part in PARTS if part in shown for node in made[part](cell)]
+        if not found:
+            raise self.error(f"{page}, cell {identity}: has no {' or '.join(shown)} to show")
+        return [*found, self._source(page)]
+
+    def _source(self, page: str) -> nodes.Node:
+        """Where on the site the cell stands and can be run."""
+        link = nodes.reference("", page, refuri=f"../notebooks/{page}.html")
+        return nodes.paragraph("", "", link, classes=["source"])
+
+    def _code(self, cell: NotebookNode) -> Iterator[nodes.Node]:
+        lines = cell.source.splitlines()
+        first, _, last = self.options.get("lines", "").partition("-")
+        chosen = lines[int(first) - 1 : int(last or first)] if first else lines
+        yield nodes.literal_block("\n".join(chosen), "\n".join(chosen), language="python")
+
+    def _figure(self, cell: NotebookNode) -> Iterator[nodes.Node]:
+        for output in cell.get("outputs", []):
+            for kind, suffix in IMAGES.items():
+                if kind in output.get("data", {}):
+                    name = f"{'-'.join(self.arguments)}{suffix}"
+                    target = Path(self.env.srcdir) / "images" / name
+                    target.parent.mkdir(exist_ok=True)
+                    target.write_bytes(base64.b64decode(output.data[kind]))
+                    yield nodes.image(uri=f"images/{name}", alt=_alt(cell))
+
+    def _output(self, cell: NotebookNode) -> Iterator[nodes.Node]:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if "text/html" in data:
+                yield nodes.raw("", data["text/html"], format="html")
+            elif not IMAGES.keys() & data.keys() and (text := output.get("text") or data.get("text/plain")):
+                yield nodes.literal_block(text, text.rstrip(), language="none", classes=["output"])
+
+
+def _alt(cell: NotebookNode) -> str:
+    return str(cell.metadata.get("mystnb", {}).get("image", {}).get("alt", ""))
+
+
+def find_cell(notebook: NotebookNode, page: str, identity: str) -> NotebookNode:
+    """The cell of an id.
+
+    Args:
+        notebook: an executed page.
+        page: its name.
+        identity: of the cell.
+
+    Raises:
+        PageError: there is no such cell.
+    """
+    cell: NotebookNode
+    for cell in notebook.cells:
+        if cell.id == identity:
+            return cell
+    raise PageError(f"{page}: no cell {identity!r}; its cells have an id in the notebook's file")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the directive and where the executed pages are."""
+    app.add_config_value("slide_notebooks", "", "env")
+    app.add_directive("cell", Cell)
+    return {"parallel_read_safe": True, "version": "1"}
