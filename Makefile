@@ -16,7 +16,7 @@ export ML4OPS_DATA := $(abspath ../shared/data)
 endif
 endif
 
-.PHONY: help install book check serve test lint lock readme weights clean
+.PHONY: help install book slides check serve test lint lock readme weights clean
 book check: export ML4OPS_CACHE := $(abspath _build/cache)
 test: export OMP_NUM_THREADS := 1
 
@@ -34,10 +34,15 @@ book: $(STAMP)  ## Make the data, execute the pages, build the site (PROFILE=smo
 	@.ci/timed "Making the $(PROFILE) data set" $(BIN)/ml4ops simulate --profile $(PROFILE)
 	@.ci/timed "Executing the pages" $(BIN)/ml4ops run --profile $(PROFILE)
 	@.ci/timed "Building the site" $(BIN)/ml4ops site
+	@.ci/timed "Building the slides" $(BIN)/ml4ops slides
 	@echo "The book is in _build/html; read it with: make serve"
+
+slides: $(STAMP)  ## Build the slide decks again, from the executed pages
+	@.ci/timed "Building the slides" $(BIN)/ml4ops slides
 
 check: $(STAMP)  ## Check the built site: links, images, alt texts, tracebacks
 	@.ci/timed "Checking the site" $(BIN)/ml4ops site --check
+	@.ci/timed "Looking at the slides" $(BIN)/ml4ops slides --check
 
 serve: $(STAMP)  ## Show the built site on this machine only (PORT=8000)
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
