@@ -102,8 +102,10 @@ def read_contract(declared: object) -> Contract:
     contract = Contract(**declared)  # type: ignore[arg-type]  # the schema allows just the attributes
     for kind, clauses in (("parameters", contract.parameters), ("metrics", contract.metrics)):
         for name, limits in clauses.items():
-            if any(not _possible(at_profile(limits, profile)) for profile in PROFILES):
-                raise ContractError(f"contract.{kind}.{name}: no value lies within {in_words(limits)}")
+            for profile in ("", *PROFILES):
+                if not _possible(asked := at_profile(limits, profile)):
+                    where = f" at profile {profile}" if profile else ""
+                    raise ContractError(f"contract.{kind}.{name}: no value lies within {in_words(asked)}{where}")
     for name, schema in contract.files.items():
         try:
             jsonschema.Draft202012Validator.check_schema(schema)

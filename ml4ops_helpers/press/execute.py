@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
+from .faults import watch_threads
 from .forking import LOG, Order
 from .keeper import COMMON_SETTINGS, Keeper
 from .pages import Page, PageError, Value, read_notebook
@@ -62,6 +63,7 @@ class Run:
         folder = Path(self._folder.name)
         self._raw, self._log, work = folder / "raw.ipynb", folder / LOG, folder / "work"
         work.mkdir()
+        watch_threads(folder / "ipython")
         arguments = [str(page.path.resolve()), str(self._raw), "--cwd", str(work)]
         arguments += ["--parameters_yaml", json.dumps(dict(parameters)), "--execution-timeout", str(cell_timeout)]
         arguments += ["--no-progress-bar", "--log-level", "ERROR"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import chain
+from pathlib import Path
 
 from nbformat import NotebookNode
 
@@ -26,6 +27,29 @@ HARMLESS = tuple(
     )
 )
 """What a page may write to standard error: beginnings of lines. A new one needs its reason beside it."""
+
+STARTUP = """\
+import sys as _sys
+
+if hasattr(_sys.stderr, "_parent_header_global"):
+    type(_sys.stderr).parent_header = property(
+        lambda self: self._parent_header_global, type(_sys.stderr).parent_header.fset
+    )
+del _sys
+"""
+"""What a kernel runs before a page. What a thread or task prints belongs to the cell that started it, and is lost if
+another cell is running by then, a traceback included. This lets it show in the cell that is running."""
+
+
+def watch_threads(ipython: Path) -> None:
+    """Set up a kernel so that what fails in the background can be found.
+
+    Args:
+        ipython: the kernel's ``IPYTHONDIR``.
+    """
+    startup = ipython / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "00_threads.py").write_text(STARTUP, encoding="utf-8")
 
 
 def code_cells(notebook: NotebookNode) -> list[tuple[int, NotebookNode]]:
@@ -68,7 +92,7 @@ def _raised(cells: Cells, complaint: str) -> Iterator[Fault]:
 def _given_up(cells: Cells, complaint: str) -> Iterator[Fault]:
     """The last cell that was started when papermill gave up."""
     if complaint:
-        started = [n for n, cell in cells if cell.metadata.get("papermill", {}).get("status") != "pending"]
+        started = [n for n, cell in cells if cell.metadata.get("papermill", {}).get("start_time")]
         yield str(max(started, default=1)), complaint
 
 

@@ -106,8 +106,10 @@ def load_page(path: Path) -> Page:
     return page
 
 
-HIDING = re.compile(r"^\s*(%%capture\b|!(?!\[)|%%script\b.*--no-raise-error|[\w, ]+=\s*!)", re.MULTILINE)
-"""Magics that hide what a run must show: outputs, or that a command failed."""
+HIDING = re.compile(
+    r"^\s*(%%capture\b|!(?!\[)|%%script\b.*--no-raise-error|[\w, ]+=\s*!|(exit|quit)\b *(\(|$))", re.MULTILINE
+)
+"""What hides that something went wrong: outputs captured, exit codes of commands lost, a kernel told to go home."""
 
 
 def _check_cells(notebook: NotebookNode, parameters: int, types: Iterable[str], name: str) -> None:
@@ -140,17 +142,22 @@ def _read_parameters(source: str, where: str) -> tuple[dict[str, Value], dict[st
         raise PageError(f"{where}, line {error.lineno}: {error.msg}") from error
     for statement in statements:
         match statement:
-            case ast.AnnAssign(target=ast.Name(id=name), annotation=ast.Name(id=declared), value=ast.Constant(value=v)):
+            case ast.AnnAssign(target=ast.Name(id=name), annotation=ast.Name(id=declared), value=ast.expr() as written):
                 pass
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=v)):
-                declared = type(v).__name__
+            case ast.Assign(targets=[ast.Name(id=name)], value=written):
+                declared = ""
             case _:
                 raise PageError(f"{where}, line {statement.lineno}: not a parameter; write name: type = value")
+        try:
+            v = ast.literal_eval(written)
+        except ValueError:
+            raise PageError(f"{where}, line {statement.lineno}: not a plain value; write name: type = value") from None
+        declared = declared or type(v).__name__
         if declared not in TYPES:
             raise PageError(f"{where}: parameter {name} has type {declared}; use {', '.join(TYPES)}")
         if not _fits(v, declared):
             raise PageError(f"{where}: parameter {name} is declared {declared}, its default {v!r} is not")
-        defaults[name], types[name] = v, declared  # type: ignore[assignment]
+        defaults[name], types[name] = v, declared
     return defaults, types
 
 

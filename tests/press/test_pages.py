@@ -25,7 +25,7 @@ def test_a_sound_page_tells_its_parameters_and_what_it_waits_for(tmp_path):
         ({"parameters": ("# prose",)}, "01_a.ipynb, cell 2: tagged 'parameters' but not a code cell"),
         ({"parameters": ("seed = ",)}, "01_a.ipynb, cell 2, line 1: invalid syntax"),
         ({"parameters": ("import os\nseed = 0",)}, "01_a.ipynb, cell 2, line 1: not a parameter"),
-        ({"parameters": ("seed = 1 + 1",)}, "cell 2, line 1: not a parameter"),
+        ({"parameters": ("seed = 1 + 1",)}, "cell 2, line 1: not a plain value"),
         ({"parameters": ("seed = None",)}, "parameter seed has type NoneType"),
         ({"parameters": ("seed: list = 1",)}, "parameter seed has type list"),
         ({"parameters": ('seed: int = "0"',)}, "parameter seed is declared int, its default '0' is not"),
@@ -53,7 +53,9 @@ def test_a_missing_notebook_is_said(tmp_path):
 
 
 def test_parameters_take_the_place_of_defaults(tmp_path):
-    page = load_page(write_page(tmp_path, "01_a", parameters=(f"{PARAMETERS}\nrate: float = 0.1\nfast: bool = False",)))
+    page = load_page(
+        write_page(tmp_path, "01_a", parameters=(f"{PARAMETERS}\nrate: float = -0.1\nfast: bool = False",))
+    )
     chosen = choose_parameters(page, {"profile": "smoke", "rate": 1, "fast": True})
     assert chosen == {"profile": "smoke", "seed": 0, "rate": 1, "fast": True}
 

@@ -97,7 +97,8 @@ def test_a_cell_that_was_not_run_is_a_failure(source):
 
 def test_a_dead_kernel_is_laid_to_the_last_cell_that_was_started(source):
     done = executed(source, [], [])
-    done.cells[-1].metadata["papermill"] = {"status": "pending"}
+    done.cells[1].metadata["papermill"] = done.cells[3].metadata["papermill"] = {"start_time": "2026-01-01T10:00:00"}
+    done.cells[4].metadata["papermill"] = {"start_time": None, "status": "completed"}
     failure = find_failure(source, done, "01_a.ipynb", "nbclient.exceptions.DeadKernelError: Kernel died")
     assert failure == "01_a.ipynb, cell 3: nbclient.exceptions.DeadKernelError: Kernel died"
 

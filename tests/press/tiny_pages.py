@@ -32,16 +32,18 @@ class Kernels:
     running: set = field(default_factory=set)
     stopped: set = field(default_factory=set)
     most: int = 0
+    leave: object = None  # function from the page and its parameters to the executed page
+    seconds: float = 1.0
+    peak_mb: float = 100.0
 
     def start(self, page, parameters, threads, cell_timeout, **options):
-        return PretendedRun(self, page, threads)
+        return PretendedRun(self, page, parameters, threads)
 
 
 class PretendedRun:
-    peak_mb = 100.0
-
-    def __init__(self, kernels, page, threads):
-        self.kernels, self.page = kernels, page
+    def __init__(self, kernels, page, parameters, threads):
+        self.kernels, self.page, self.parameters = kernels, page, parameters
+        self.peak_mb = kernels.peak_mb
         self.left = kernels.polls.get(page.name, 2)
         kernels.started.append(page.name)
         kernels.log.append(f"start {page.name}")
@@ -54,7 +56,7 @@ class PretendedRun:
         return self.left <= 0
 
     def seconds(self):
-        return 1.0
+        return self.kernels.seconds
 
     def stop(self):
         self.kernels.stopped.add(self.page.name)
@@ -62,6 +64,8 @@ class PretendedRun:
     def result(self):
         self.kernels.running.discard(self.page.name)
         self.kernels.log.append(f"end {self.page.name}")
+        if self.kernels.leave:
+            return self.kernels.leave(self.page.notebook, self.parameters), ""
         executed = nbformat.from_dict(self.page.notebook)
         count = 0
         for cell in executed.cells:
