@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from statistics import median
 
 from nbformat import NotebookNode
 
@@ -32,10 +34,10 @@ class Job:
         """Whether the published outputs are those of this key."""
         return self.published is not None and run_facts(self.published).get("key") == self.key
 
-    def expected_seconds(self) -> float:
-        """Time of the last run, or what the author says."""
-        recorded = run_facts(self.published).get("seconds") if self.published else None
-        return float(str(recorded or 60 * self.page.minutes))
+    def recorded_seconds(self) -> float | None:
+        """Time of the run whose outputs are published, if there is one."""
+        seconds = run_facts(self.published).get("seconds") if self.published else None
+        return float(str(seconds)) if seconds is not None else None
 
 
 def run_facts(notebook: NotebookNode) -> dict[str, object]:
@@ -91,9 +93,26 @@ def _read_published(path: Path) -> NotebookNode | None:
 
 def _longest_first(jobs: Sequence[Job]) -> list[Job]:
     """Jobs by the time that they and the pages that wait for them are expected to take."""
+    expected = expected_seconds(jobs)
 
-    def rank(job: Job) -> float:
-        followers = [rank(j) for j in jobs if job.page.name in j.page.after]
-        return job.expected_seconds() + max(followers, default=0.0)
+    @cache
+    def rank(name: str) -> float:
+        followers = [rank(j.page.name) for j in jobs if name in j.page.after]
+        return expected[name] + max(followers, default=0.0)
 
-    return sorted(jobs, key=rank, reverse=True)
+    return sorted(jobs, key=lambda job: rank(job.page.name), reverse=True)
+
+
+def expected_seconds(jobs: Sequence[Job]) -> dict[str, float]:
+    """Time that each page is expected to take, by its name.
+
+    It is the time of its last good run. Of a page without one only its author's minutes are known, which are a
+    reader's: they are brought down to what the others' minutes came to, in the middle.
+
+    Args:
+        jobs: what is to be run.
+    """
+    recorded = {job.page.name: seconds for job in jobs if (seconds := job.recorded_seconds()) is not None}
+    paces = [recorded[job.page.name] / job.page.minutes for job in jobs if job.page.name in recorded]
+    pace = median(paces) if paces else 60.0
+    return {job.page.name: recorded.get(job.page.name, pace * job.page.minutes) for job in jobs}

@@ -6,61 +6,135 @@ import hashlib
 import json
 import os
 import platform
+import sys
+import time
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
-from .pages import Page, Value
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+
+from .keeper import COMMON_SETTINGS
+from .package import Package
+from .pages import Page, PageError, Value
+from .reach import file_digest, reached
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
+ACTING_TAGS = {"parameters", "raises-exception", "skip-execution"}
+"""Tags by which a cell is run otherwise, or not at all. All others only change how it is shown."""
+
+UNSETTLED = 5.0
+"""Seconds after a change in which a file may change once more without a new time of change."""
+
 
 def page_key(page: Page, parameters: Mapping[str, Value], surroundings: str, before: Iterable[str]) -> str:
-    """SHA-256 over a page's code cells, its parameters and whatever else its results depend on. Prose is left out.
+    """SHA-256 over a page's code cells, its place, its parameters and whatever else its results depend on.
+
+    Prose and tags that only change how a cell is shown are left out. Of the helper package counts what the cells
+    reach (``reach``). Files that the page's metadata list under ``ml4ops.reads`` count, too.
 
     Args:
         page: the page.
         parameters: all its parameters.
         surroundings: what ``surroundings_key`` returned.
         before: keys of the pages that ran before it and may have left something for it.
+
+    Raises:
+        PageError: a file that the page is to read does not exist.
     """
-    code = [cell.source for cell in page.notebook.cells if cell.cell_type == "code"]
-    return _hash([code, dict(sorted(parameters.items())), surroundings, list(before)])
+    code = [cell for cell in page.notebook.cells if cell.cell_type == "code"]
+    cells = [[cell.source, sorted(ACTING_TAGS & set(cell.metadata.get("tags", [])))] for cell in code]
+    own = [os.path.relpath(page.path), kernel_facts(page.notebook.metadata.kernelspec.name), _read_files(page)]
+    helpers = reached(_package(PACKAGE, _state(PACKAGE)), [cell.source for cell in code])
+    return _hash([cells, own, helpers, dict(sorted(parameters.items())), surroundings, list(before)])
 
 
-def surroundings_key(lock: Path, data: Path | None) -> str:
-    """SHA-256 over what all pages share: helper package, lock file, Python version, data on disk.
+def surroundings_key(lock: Path, data: Path | None, known: Path | None = None) -> str:
+    """SHA-256 over what all pages share: lock file, data on disk, and how the runner sets up kernels.
 
     Args:
-        lock: the lock file of the environment; it may be missing.
-        data: folder of data sets on disk, of which names and sizes count, or None.
+        lock: the lock file of the environment, of which comments don't count; it may be missing.
+        data: folder of data sets on disk, of which names and contents count, or None.
+        known: file that keeps the hashes of large data; files that did not change are then not read again.
     """
-    locked = lock.read_text(encoding="utf-8") if lock.exists() else ""
-    return _hash([package_files(PACKAGE), locked, platform.python_version(), _manifest(data)])
+    lines = lock.read_text(encoding="utf-8").splitlines() if lock.exists() else []
+    locked = [text for line in lines if (text := line.split("#")[0].strip())]
+    return _hash([locked, COMMON_SETTINGS, data_manifest(data, known) if data else {}])
 
 
-def package_files(package: Path) -> dict[str, str]:
-    """Hash of each file that a notebook can get through the package: not ``press`` and ``cli``, which none imports.
+def kernel_facts(name: str) -> list[str]:
+    """What tells one kernel from another: its name, its command, its version of Python.
 
     Args:
-        package: folder of the package.
+        name: as in a notebook's kernelspec.
     """
-    ours = {"press", "cli.py", "__pycache__"}
-    files = sorted(p for p in package.rglob("*") if p.is_file() and not ours & set(p.relative_to(package).parts))
-    return {p.relative_to(package).as_posix(): _file_hash(p, p.stat().st_mtime_ns) for p in files}
+    try:
+        command = KernelSpecManager().get_kernel_spec(name).argv
+    except NoSuchKernel:
+        command = []
+    # The path of this Python differs from machine to machine; that of another one is all that is known of it.
+    return [name, *("python" if part == sys.executable else part for part in command), platform.python_version()]
+
+
+def data_manifest(folder: Path, known: Path | None = None) -> dict[str, str]:
+    """SHA-256 of each file below a folder, by its path.
+
+    A hash kept in ``known`` is taken over when size, inode and both times of change are the same: whoever changes
+    a byte and sets the time of modification back still can't set back the other one.
+
+    Args:
+        folder: where the files are.
+        known: JSON file of hashes; written anew when something changed.
+    """
+    kept = _read_known(known)
+    found: dict[str, list[object]] = {}
+    for where, _, names in os.walk(folder):
+        for path in (Path(where, name) for name in names):
+            about = path.stat()
+            state = [about.st_size, about.st_ino, about.st_mtime_ns, about.st_ctime_ns]
+            *before, digest = kept.get(str(path.resolve()), [None])
+            found[str(path.resolve())] = [*state, digest if before == state else file_digest(path)]
+    recent = (time.time() - UNSETTLED) * 1e9
+    settled = {path: facts for path, facts in found.items() if float(str(facts[3])) < recent}
+    if known is not None and settled != kept:
+        known.parent.mkdir(parents=True, exist_ok=True)
+        temporary = known.with_name(f"{known.name}.{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(settled), encoding="utf-8")
+        temporary.replace(known)
+    return {os.path.relpath(path, folder.resolve()): str(facts[-1]) for path, facts in sorted(found.items())}
+
+
+def _read_known(known: Path | None) -> dict[str, list[object]]:
+    """Hashes kept before; a file that can't be read is as good as none."""
+    try:
+        kept = json.loads(known.read_text(encoding="utf-8")) if known else {}
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
+
+
+def _read_files(page: Page) -> list[list[str]]:
+    """Path and hash of each file that a page reads, of all files of a folder."""
+    found: list[list[str]] = []
+    for name in page.notebook.metadata.get("ml4ops", {}).get("reads", []):
+        path = page.path.parent / str(name)
+        if not path.exists():
+            raise PageError(f"{page.path.name}: metadata ml4ops.reads names {name!r}, which does not exist")
+        inside = sorted(p for p in path.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+        found += [[os.path.relpath(p, page.path.parent), file_digest(p)] for p in inside or [path]]
+    return found
+
+
+def _state(package: Path) -> tuple[object, ...]:
+    """Changes whenever a file of the package does."""
+    files = sorted(p for p in package.rglob("*") if p.is_file() and p.suffix != ".pyc")
+    return tuple((p, (about := p.stat()).st_size, about.st_mtime_ns, about.st_ctime_ns) for p in files)
 
 
 @cache
-def _file_hash(path: Path, modified: int) -> str:
-    """Hash of a file's bytes, read again only when it was modified."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _manifest(folder: Path | None) -> list[tuple[str, int]]:
-    if folder is None:
-        return []
-    found = ((Path(where), name) for where, _, names in os.walk(folder) for name in names)
-    return sorted(((w / n).relative_to(folder).as_posix(), (w / n).stat().st_size) for w, n in found)
+def _package(folder: Path, state: tuple[object, ...]) -> Package:
+    return Package(folder)
 
 
 def _hash(content: object) -> str:

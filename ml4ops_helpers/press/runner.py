@@ -87,7 +87,8 @@ def run_pages(
         report(outcome)
 
     waiting = []
-    for job in prepare(pages, parameters, out, surroundings_key(lock, data)):
+    shared = surroundings_key(lock, data, known=out.parent / "data_hashes.json")
+    for job in prepare(pages, parameters, out, shared):
         kept = _republish(job, job.published, out) if job.published and job.unchanged() and not force else None
         if kept:
             settle(kept)

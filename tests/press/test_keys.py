@@ -1,10 +1,20 @@
-"""A key changes with what results depend on and with nothing else."""
+"""A key changes with what results depend on and with nothing else; whole edits stand in ``test_edits``."""
+
+import ast
+import time
+from pathlib import Path
 
 import pytest
 from tiny_pages import write_page
 
 from ml4ops_helpers.press import keys
-from ml4ops_helpers.press.pages import load_page
+from ml4ops_helpers.press.jobs import prepare
+from ml4ops_helpers.press.package import Package
+from ml4ops_helpers.press.pages import find_pages, load_page
+from ml4ops_helpers.press.reach import reached
+from ml4ops_helpers.press.syntax import acts, bound_names
+
+ROOT = Path(__file__).parents[2]
 
 
 def key(page, parameters=None, surroundings="s", before=()):
@@ -12,59 +22,73 @@ def key(page, parameters=None, surroundings="s", before=()):
 
 
 def test_prose_and_outputs_do_not_count(tmp_path):
-    first = load_page(write_page(tmp_path / "a", "01_a", "# before", "x = 1"))
-    second = load_page(write_page(tmp_path / "b", "01_a", "# after", "x = 1", "# more"))
-    assert key(first) == key(second)
+    first = key(load_page(write_page(tmp_path, "01_a", "# before", "x = 1")))
+    second = key(load_page(write_page(tmp_path, "01_a", "# after", "x = 1", "# more")))
+    assert first == second
 
 
 def test_code_parameters_surroundings_and_earlier_pages_count(tmp_path):
-    page = load_page(write_page(tmp_path / "a", "01_a", "x = 1", "y = 2"))
-    other = load_page(write_page(tmp_path / "b", "01_a", "y = 2", "x = 1"))
-    all_keys = {
+    page = load_page(write_page(tmp_path, "01_a", "x = 1", "y = 2"))
+    found = {
         key(page),
-        key(other),
         key(page, {"profile": "smoke", "seed": 0}),
         key(page, surroundings="t"),
         key(page, before=["k"]),
     }
-    assert len(all_keys) == 5
+    found.add(key(load_page(write_page(tmp_path, "01_a", "y = 2", "x = 1"))))
+    assert len(found) == 5
 
 
-@pytest.fixture
-def package(tmp_path, monkeypatch):
-    folder = tmp_path / "package"
-    for name in ("metrics.py", "weights/unet.safetensors", "press/runner.py", "cli.py", "__pycache__/metrics.pyc"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text("1")
-    monkeypatch.setattr(keys, "PACKAGE", folder)
-    return folder
+def test_the_keys_of_the_book_take_less_than_two_seconds():
+    pages = find_pages(ROOT / "notebooks")
+    began = time.process_time()
+    jobs = prepare(pages, {}, ROOT / "nowhere", keys.surroundings_key(ROOT / "requirements.lock", None))
+    assert time.process_time() - began < 2
+    assert len({job.key for job in jobs}) == len(pages)
+
+
+PACKAGE = Package(keys.PACKAGE)
+
+
+def parts(cells):
+    return {text.rpartition(":")[0] for text in reached(PACKAGE, cells)}
 
 
 @pytest.mark.parametrize(
-    ("name", "counts"),
+    ("cell", "there", "absent"),
     [
-        ("metrics.py", True),
-        ("weights/unet.safetensors", True),
-        ("press/runner.py", False),
-        ("cli.py", False),
-        ("__pycache__/metrics.pyc", False),
+        ("from ml4ops_helpers.sentinel2 import BANDS\n\nBANDS", {"", "sentinel2"}, {"metrics"}),
+        ("from ml4ops_helpers.datasets import get_dataset\n\nget_dataset()", {"simulate", "spectra"}, {"training"}),
+        ("from ml4ops_helpers.models import load_pretrained as f\n\nf('cnn')", {"weights/cnn.safetensors"}, set()),
+        ("from ml4ops_helpers.models import build_model\n\nbuild_model()", {"models"}, {"weights/unet.safetensors"}),
+        ("from ml4ops_helpers import lesson\n\nlesson.start('01_a', 'smoke', 0)", {"plots"}, {"press.runner"}),
+    ],
+)  # fmt: skip
+def test_what_pages_use_of_the_real_package_is_found(cell, there, absent):
+    found = parts([cell])
+    assert there <= found
+    assert not absent & found
+
+
+@pytest.mark.parametrize(
+    ("source", "names", "does"),
+    [
+        ("a: int = 1", {"a"}, False),
+        ("a, b = np.array([1]), Path('x')", {"a", "b"}, False),
+        ("a = start()", {"a"}, True),
+        ("a['x'] = 1", {"a"}, True),
+        ("a.x = 1", {"a"}, True),
+        ("a += 1", {"a"}, True),
+        ("a.append(1)", {"a"}, True),
+        ("try:\n    import x\nexcept ImportError:\n    y = 1", {"y"}, True),
+        ("@dataclass(frozen=True)\nclass A:\n    x: int = 1\n\n    def f(self): ...", {"A"}, False),
+        ("class A(metaclass=B): ...", {"A"}, True),
+        ("class A:\n    start()", {"A"}, True),
+        ("@cache\ndef f(): ...", {"f"}, False),
+        ("@app.command\ndef f(): ...", {"f"}, True),
     ],
 )
-def test_the_helper_counts_as_far_as_notebooks_use_it(package, tmp_path, name, counts):
-    before = keys.surroundings_key(tmp_path / "lock", None)
-    (package / name).write_text("22")
-    assert (keys.surroundings_key(tmp_path / "lock", None) != before) is counts
-
-
-def test_the_lock_and_the_data_on_disk_count(package, tmp_path):
-    lock, data = tmp_path / "lock", tmp_path / "data"
-    seen = [keys.surroundings_key(lock, None)]
-    lock.write_text("numpy==2.4")
-    seen.append(keys.surroundings_key(lock, None))
-    (data / "train").mkdir(parents=True)
-    (data / "train" / "a.tif").write_text("1")
-    seen.append(keys.surroundings_key(lock, data))
-    (data / "train" / "a.tif").write_text("12")
-    seen.append(keys.surroundings_key(lock, data))
-    assert len(set(seen)) == 4
-    assert keys.surroundings_key(lock, data) == seen[-1]
+def test_what_a_statement_binds_and_whether_it_acts(source, names, does):
+    statement = ast.parse(source).body[0]
+    assert bound_names(statement) >= names
+    assert acts(statement) is does

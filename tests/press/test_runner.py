@@ -4,7 +4,7 @@ import nbformat
 import pytest
 from tiny_pages import write_page
 
-from ml4ops_helpers.press import keys, runner
+from ml4ops_helpers.press import runner
 from ml4ops_helpers.press.jobs import run_facts
 from ml4ops_helpers.press.pages import PageError
 
@@ -37,8 +37,8 @@ def test_force_runs_it_again(folder, run, kernels):
     assert states(run(force=True)) == {"01_a": "run"}
 
 
-@pytest.mark.parametrize("changed", ["code", "parameter", "helper", "lock", "output"])
-def test_a_change_that_matters_runs_it_again(folder, run, kernels, tmp_path, out, monkeypatch, changed):
+@pytest.mark.parametrize("changed", ["code", "parameter", "lock", "output"])
+def test_a_change_that_matters_runs_it_again(folder, run, kernels, tmp_path, out, changed):
     write_page(folder, "01_a", "x = 1")
     run()
     parameters = {}
@@ -46,8 +46,6 @@ def test_a_change_that_matters_runs_it_again(folder, run, kernels, tmp_path, out
         write_page(folder, "01_a", "x = 2")
     elif changed == "parameter":
         parameters = {"seed": 1}
-    elif changed == "helper":
-        monkeypatch.setattr(keys, "package_files", lambda package: {"metrics.py": "changed"})
     elif changed == "lock":
         (tmp_path / "requirements.lock").write_text("numpy==2.4")
     else:

@@ -1,0 +1,310 @@
+"""Of several pages and a small helper package: which pages run again after an edit, and no others. No kernel starts."""
+
+import os
+import platform
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from tiny_pages import KERNEL, PARAMETERS, write_page
+
+from ml4ops_helpers.press import keys, runner
+from ml4ops_helpers.press.pages import PageError, find_pages
+
+DEEP = ("DEPTH = [1]\n", "def bottom():\n    return DEPTH\n", "def dry():\n    return 0\n")
+PACKAGE = {
+    "__init__.py": '"""Floods."""\nversion = "1"\n',
+    "numbers.py": (
+        '"""Numbers."""\n\nLIMIT = 3  # metres\nSPARE = 4\n\n\n'
+        'def double(x, factor=2):\n    """Twice."""\n    # as one knows\n    return x * factor\n\n\n'
+        "def lonely():\n    return SPARE\n"
+    ),
+    "maps.py": (
+        "from functools import cache\n\nfrom .numbers import LIMIT, double\n\n\nclass Map:\n"
+        "    def area(self):\n        return double(LIMIT)\n\n    def draw(self):\n        return 'x'\n\n\n"
+        "def scale(x):\n    return x\n"
+    ),
+    "lazy.py": "def late():\n    from floods.deep import bottom\n\n    return bottom()\n",
+    "deep.py": "\n\n".join(DEEP),
+    "networks.py": (
+        "from pathlib import Path\n\nPLACE = Path(__file__).with_name('weights')\n\n\n"
+        "def load():\n    return (PLACE / 'net.bin').read_bytes()\n\n\ndef build(width=8):\n    return width\n"
+    ),
+    "weights/net.bin": "0123",
+    "templates/report.html": "<p>",
+    "dynamic.py": "from floods import numbers\n\n\ndef pick(name):\n    return getattr(numbers, name)\n",
+    "registry.py": "KNOWN = {}\n\n\ndef register(f):\n    KNOWN[f.__name__] = f\n    return f\n\n\n"
+    "@register\ndef first():\n    return 1\n\n\ndef second():\n    return 2\n",
+    "press/run.py": "x = 1\n",
+    "cli.py": "y = 1\n",
+}
+IMPORT, CALL = "from floods import numbers as n", "print(n.double(1))"
+CELLS = {
+    "01_class": ("from floods.maps import Map\n\nprint(Map().area())",),
+    "02_module": (IMPORT, "# Twice one.", CALL),
+    "03_lazy": ("from floods.lazy import late\n\nprint(late())",),
+    "04_weights": ("from floods.networks import load\n\nload()",),
+    "05_plain": ("a = 1", ("a + 1", "hide-input")),
+    "06_after": ("print(2)",),
+    "07_dynamic": ("%matplotlib inline\nfrom floods import dynamic\n\ndynamic.pick('lonely')",),
+    "08_registry": ("from floods.registry import KNOWN\n\nprint(KNOWN)",),
+}
+ALL = set(CELLS)
+NUMBERS = {"01_class", "02_module", "07_dynamic"}
+
+
+class Book:
+    """Pages, a package, data and a lock that one may edit."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.package, self.data = root, root / "floods", root / "data"
+        self.parameters: dict = {}
+        for name, text in PACKAGE.items():
+            self.write(self.package / name, text)
+        for name in CELLS:
+            self.page(name)
+        self.write(root / "requirements.lock", "numpy==2.4.0  # arrays\nscipy==1.13\n")
+        self.write(self.data / "train" / "a.tif", "0123")
+
+    def write(self, path: Path, text: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def replace(self, name: str, old: str, new: str) -> None:
+        path = self.root / name
+        assert old in path.read_text()
+        self.write(path, path.read_text().replace(old, new))
+
+    def page(self, name: str, *cells, **options) -> None:
+        options = ({"after": ["05_plain"]} if name == "06_after" else {}) | options
+        write_page(self.root / "notebooks", name, *(cells or CELLS[name]), **options)
+
+    def tag(self, name: str, number: int, tag: str) -> None:
+        path = self.root / "notebooks" / f"{name}.ipynb"
+        book = nbformat.read(path, as_version=4)
+        book.cells[number].metadata["tags"] = [*book.cells[number].metadata.get("tags", []), tag]
+        nbformat.write(book, path)
+
+    def rename(self, old: str, new: str) -> None:
+        (self.root / "notebooks" / f"{old}.ipynb").rename(self.root / "notebooks" / f"{new}.ipynb")
+
+    def run(self) -> set[str]:
+        outcomes = runner.run_pages(
+            find_pages(self.root / "notebooks"),
+            self.parameters,
+            self.root / "out",
+            jobs=2,
+            lock=self.root / "requirements.lock",
+            data=self.data,
+        )
+        assert {o.state for o in outcomes} <= {"run", "unchanged"}
+        return {o.page for o in outcomes if o.state == "run"}
+
+
+@pytest.fixture
+def book(tmp_path, monkeypatch, kernels):
+    made = Book(tmp_path)
+    monkeypatch.setattr(keys, "PACKAGE", made.package)
+    return made
+
+
+def _helper(name, old, new):
+    return lambda book: book.replace(f"floods/{name}", old, new)
+
+
+def _same_size_same_time(book):
+    path = book.data / "train" / "a.tif"
+    before = path.stat()
+    path.write_text("0124")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+EDITS = {
+    # The helper package: what does something, and is reached, counts.
+    "helper constant": (_helper("numbers.py", "LIMIT = 3", "LIMIT = 5"), {"01_class", "07_dynamic"}),
+    "helper comment": (_helper("numbers.py", "  # metres", "  # in metres\n# more"), set()),
+    "helper docstring": (_helper("numbers.py", '"""Twice."""', '"""Two times."""'), set()),
+    "module docstring": (_helper("numbers.py", '"""Numbers."""', ""), set()),
+    "layout of a helper": (_helper("maps.py", "double(LIMIT)", "double(\n            LIMIT\n        )"), set()),
+    "function used directly, by a method and by name": (_helper("numbers.py", "x * factor", "factor * x"), NUMBERS),
+    "default argument": (_helper("numbers.py", "factor=2", "factor=3"), NUMBERS),
+    "function that no page names": (_helper("numbers.py", "return SPARE", "return -SPARE"), {"07_dynamic"}),
+    "function that no page reaches": (_helper("maps.py", "return x\n", "return x + 1\n"), set()),
+    "new function": (_helper("maps.py", "def scale", "def new():\n    return 1\n\n\ndef scale"), set()),
+    "order of functions": (lambda b: b.write(b.package / "deep.py", "\n\n".join(reversed(DEEP))), set()),
+    "method of a reached class": (_helper("maps.py", "return 'x'", "return 'y'"), {"01_class"}),
+    "decorator": (_helper("maps.py", "class Map", "@cache\nclass Map"), {"01_class"}),
+    "lazily imported module": (_helper("deep.py", "DEPTH = [1]", "DEPTH = [2]"), {"03_lazy"}),
+    "neighbour of what is lazily imported": (_helper("deep.py", "return 0", "return 1"), set()),
+    "statement that acts when a module is loaded": (_helper("deep.py", "[1]", "[1]\nDEPTH.append(2)"), {"03_lazy"}),
+    "import of another package": (_helper("numbers.py", "LIMIT", "import math\n\nLIMIT"), NUMBERS),
+    "import that now leads elsewhere": (_helper("maps.py", "import LIMIT", "import SPARE as LIMIT"), {"01_class"}),
+    "function under an unknown decorator": (_helper("registry.py", "return 1", "return 3"), {"08_registry"}),
+    "undecorated neighbour": (_helper("registry.py", "return 2", "return 3"), set()),
+    "package itself": (_helper("__init__.py", "version", "import os\n\nversion"), ALL - {"05_plain", "06_after"}),
+    "runner": (_helper("press/run.py", "1", "2"), set()),
+    "command line": (_helper("cli.py", "1", "2"), set()),
+    "weights byte": (_helper("weights/net.bin", "0123", "0124"), {"04_weights"}),
+    "new weights": (lambda b: b.write(b.package / "weights" / "two.bin", "1"), {"04_weights"}),
+    "template that no page reaches": (_helper("templates/report.html", "<p>", "<b>"), set()),
+    "helper that no longer parses as before": (_helper("networks.py", "def load():", "def load(*a):"), {"04_weights"}),
+    # Surroundings: they count for all.
+    "data byte": (lambda b: b.write(b.data / "train" / "a.tif", "0124"), ALL),
+    "data byte, with size and time as before": (_same_size_same_time, ALL),
+    "data file added": (lambda b: b.write(b.data / "train" / "b.tif", ""), ALL),
+    "data file renamed": (lambda b: (b.data / "train" / "a.tif").rename(b.data / "train" / "c.tif"), ALL),
+    "data file touched": (lambda b: os.utime(b.data / "train" / "a.tif"), set()),
+    "lock bump": (lambda b: b.replace("requirements.lock", "2.4.0", "2.4.1"), ALL),
+    "lock comment": (lambda b: b.replace("requirements.lock", "# arrays", "# numbers"), set()),
+    # A page: what is run counts, not how it is told or shown.
+    "prose cell": (lambda b: b.page("02_module", IMPORT, "# Two times one.", CALL), set()),
+    "prose order": (lambda b: b.page("02_module", "# Twice one.", IMPORT, CALL), set()),
+    "code": (lambda b: b.page("02_module", IMPORT, "print(n.double(2))"), {"02_module"}),
+    "cell order": (lambda b: b.page("05_plain", *CELLS["05_plain"][::-1]), {"05_plain", "06_after"}),
+    "empty cell": (lambda b: b.page("02_module", IMPORT, CALL, ""), {"02_module"}),
+    "comment in a cell": (lambda b: b.page("05_plain", "a = 1  # one", "a + 1"), {"05_plain", "06_after"}),
+    "semicolon after a cell": (lambda b: b.page("05_plain", "a = 1", "a + 1;"), {"05_plain", "06_after"}),
+    "cosmetic tag": (lambda b: b.tag("05_plain", 2, "remove-output"), set()),
+    "tag that skips a cell": (lambda b: b.tag("05_plain", 2, "skip-execution"), {"05_plain", "06_after"}),
+    "tag that lets exceptions pass": (lambda b: b.tag("06_after", 2, "raises-exception"), {"06_after"}),
+    "parameter default": (lambda b: b.page("03_lazy", parameters=(PARAMETERS.replace("0", "1"),)), {"03_lazy"}),
+    "parameter given": (lambda b: b.parameters.update(seed=7), ALL),
+    "profile": (lambda b: b.parameters.update(profile="smoke"), ALL),
+    "parameter given that is the default": (lambda b: b.parameters.update(profile="lecture", seed=0), set()),
+    "minutes": (lambda b: b.page("03_lazy", minutes=9), set()),
+    "page before it": (lambda b: b.page("05_plain", "a = 2"), {"05_plain", "06_after"}),
+    "page to wait for": (lambda b: b.page("03_lazy", after=["02_module"]), {"03_lazy"}),
+    "name of a page": (lambda b: b.rename("03_lazy", "03_late"), {"03_late"}),
+    "kernel's display name": (lambda b: b.page("03_lazy", kernel=KERNEL | {"display_name": "Python"}), set()),
+    "helper used by its name in a text": (
+        lambda b: b.page("05_plain", "code = 'from floods.deep import dry'"), {"05_plain", "06_after"}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_runs_exactly_the_pages_that_it_can_change(book, edit):
+    change, expected = EDITS[edit]
+    assert book.run() == ALL
+    change(book)
+    assert book.run() == expected
+    assert book.run() == set()
+
+
+def test_there_are_enough_edits():
+    assert len(EDITS) >= 25
+
+
+@pytest.mark.parametrize(
+    ("cell", "edit", "runs"),
+    [
+        ("from floods.deep import *", ("deep.py", "return 0", "return 1"), True),
+        ("import floods.deep as m\n\ngetattr(m, 'd' + 'ry')()", ("deep.py", "return 0", "return 1"), True),
+        ("import floods.deep\n\nfloods.deep.bottom()", ("deep.py", "return 0", "return 1"), False),
+        ("import floods.deep\n\nfloods.deep.dry()", ("deep.py", "return 0", "return 1"), True),
+        ("import importlib\n\nimportlib.import_module('floods.deep').dry()", ("deep.py", "return 0", "return 1"), True),
+        ("import importlib\n\nimportlib.import_module('flo' + 'ods.deep')", ("deep.py", "return 0", "return 1"), True),
+        ("code = 'from floods.deep import dry'", ("deep.py", "return 0", "return 1"), True),
+        ("code = 'from floods.maps import Map'", ("deep.py", "return 0", "return 1"), False),
+        (
+            "import subprocess\n\nsubprocess.run(['python', '-m', 'floods.deep'])",
+            ("deep.py", "return 0", "return 1"),
+            True,
+        ),
+        ("%%bash\npython -c 'import floods.deep'", ("deep.py", "return 0", "return 1"), True),
+        ("%%time\nfrom floods.deep import dry", ("deep.py", "return 0", "return 1"), True),
+        ("import subprocess\n\nsubprocess.run(['ml4ops', 'map', 'a', 'b'])", ("deep.py", "return 0", "return 1"), True),
+        ("eval('1')", ("deep.py", "return 0", "return 1"), True),
+        ("for", ("deep.py", "return 0", "return 1"), True),
+        ("from floods.numbers import double\n\nhelp(double)", ("numbers.py", '"""Twice."""', '"""Two."""'), True),
+        ("from floods.numbers import double\n\ndouble?", ("numbers.py", "# as one", "# as each"), True),
+        ("import floods\n\nfloods.__file__", ("templates/report.html", "<p>", "<b>"), True),
+    ],
+)
+def test_when_in_doubt_a_page_runs(book, cell, edit, runs):
+    book.page("05_plain", cell)
+    book.run()
+    book.replace(f"floods/{edit[0]}", *edit[1:])
+    assert ("05_plain" in book.run()) is runs
+
+
+def test_a_member_of_a_family_of_modules_counts_for_the_page_that_names_it(book):
+    load = (
+        "import importlib\n\n\ndef load(page):\n    return importlib.import_module(f'{__package__}.page_{page[:2]}')\n"
+    )
+    for name, text in {
+        "__init__": "from .core import load",
+        "core": load,
+        "page_05": "A = 1",
+        "page_06": "A = 1",
+    }.items():
+        book.write(book.package / "tasks" / f"{name}.py", text)
+    book.page("05_plain", "from floods.tasks import load\n\nload('05.1')")
+    book.page("06_after", "from floods.tasks import load\n\nload('06.1')", after=[])
+    book.run()
+    book.write(book.package / "tasks" / "page_06.py", "A = 2")
+    assert book.run() == {"06_after"}
+
+
+def test_a_module_that_finds_others_by_place_reaches_those_it_names(book):
+    find = (
+        "from pathlib import Path\n\nPARTS = ('deep', 'maps')\n\n\n"
+        "def text():\n    return [Path(__file__).with_name(f'{p}.py') for p in PARTS]\n"
+    )
+    book.write(book.package / "found.py", find)
+    book.page("05_plain", "from floods.found import text\n\ntext()")
+    book.run()
+    book.replace("floods/deep.py", "return 0", "return 1")
+    assert "05_plain" in book.run()
+    book.replace("floods/registry.py", "return 2", "return 3")
+    assert book.run() == set()
+
+
+def test_files_that_a_page_reads_count(book):
+    book.write(book.root / "projects" / "cover" / "dvc.yaml", "stages: 1")
+    book.page("05_plain", reads=["../projects/cover"])
+    book.run()
+    book.replace("projects/cover/dvc.yaml", "1", "2")
+    assert book.run() == {"05_plain", "06_after"}
+    book.page("05_plain", reads=["../projects/none"])
+    with pytest.raises(PageError, match=re.escape("05_plain.ipynb: metadata ml4ops.reads names '../projects/none'")):
+        book.run()
+
+
+@pytest.mark.parametrize("what", ["Python", "command", "path"])
+def test_another_kernel_runs_everything(book, monkeypatch, what):
+    book.run()
+    if what == "Python":
+        monkeypatch.setattr(platform, "python_version", lambda: "3.99.0")
+    elif what == "command":
+        monkeypatch.setattr(keys, "kernel_facts", lambda name: [name, "elsewhere/python"])
+    else:
+        monkeypatch.chdir(book.root)  # the same code in another folder is another page
+    assert book.run() == ALL
+
+
+def test_the_same_code_in_two_folders_is_two_pages(tmp_path):
+    first, second = (find_pages(write_page(tmp_path / f, "01_a", "x = 1").parent)[0] for f in "ab")
+    assert keys.page_key(first, first.defaults, "", []) != keys.page_key(second, second.defaults, "", [])
+
+
+def test_data_are_read_again_only_when_they_changed(book, monkeypatch):
+    known, read = book.root / "known.json", []
+    monkeypatch.setattr(keys, "file_digest", lambda path: read.append(path.name) or "digest")
+    monkeypatch.setattr(keys.time, "time", lambda: 4e9)  # long after the change
+    first = keys.data_manifest(book.data, known)
+    assert keys.data_manifest(book.data, known) == first == {"train/a.tif": "digest"}
+    assert read == ["a.tif"]
+    book.write(book.data / "train" / "a.tif", "9999")
+    keys.data_manifest(book.data, known)
+    assert read == ["a.tif", "a.tif"]
+    known.write_text("damaged")
+    keys.data_manifest(book.data, known)
+    assert len(read) == 3
+
+
+def test_a_file_changed_just_now_is_read_again(book, monkeypatch):
+    known = book.root / "known.json"
+    keys.data_manifest(book.data, known)
+    assert not known.exists()
