@@ -5,6 +5,7 @@ import pytest
 from tiny_pages import write_page
 
 from ml4ops_helpers import lesson
+from ml4ops_helpers.press import contracts
 from ml4ops_helpers.press import publish as press
 from ml4ops_helpers.press.faults import find_failure
 from ml4ops_helpers.press.pages import PageError
@@ -33,8 +34,9 @@ def source(tmp_path):
     return nbformat.read(write_page(tmp_path, "01_a", ("import x", "setup"), "show()\nshow()"), as_version=4)
 
 
-def test_the_record_is_the_one_that_lessons_write():
+def test_records_and_profiles_are_those_of_lessons():
     assert press.RECORD_MIME == lesson.RECORD_MIME
+    assert contracts.PROFILES == lesson.PROFILES
 
 
 def test_a_published_page_is_the_source_with_outputs(source):
@@ -58,6 +60,32 @@ def test_standard_error_stays_off_the_page(source):
     page, errors = press.publish(source, executed(source, streams, []), {})
     assert [o.name for o in page.cells[2].outputs] == ["stdout"]
     assert errors == "stderr\nstderr\n"
+
+
+def test_a_page_ends_with_what_its_outputs_were_made_from(source):
+    run = {"seconds": 61.2, "parameters": {"profile": "smoke", "seed": 3}}
+    run["provenance"] = {"commit": "1a2b3c with local changes", "lock": "4d5e", "processor": "Abacus 3"}
+    record = output(**{press.RECORD_MIME: {"data": "6f7a", "metrics": {}}})
+    page, _ = press.publish(source, executed(source, [], [record]), run)
+    assert [c.id for c in page.cells[:-1]] == [c.id for c in source.cells]
+    rows = {
+        line.split(" | ")[0].strip("| "): line.split(" | ")[1].strip(" |")
+        for line in page.cells[-1].source.splitlines()[4:-1]
+    }
+    assert rows == {
+        "commit": "1a2b3c with local changes",
+        "lock": "4d5e",
+        "processor": "Abacus 3",
+        "data": "6f7a",
+        "profile": "smoke",
+        "seed": "3",
+        "duration": "61 s",
+    }
+    source.cells[0].source = "# New words"
+    again, _ = press.publish(source, page, dict(page.metadata.ml4ops.run))
+    assert again.cells[0].source == "# New words"
+    assert again.cells[1:] == page.cells[1:]  # the box still speaks of the run that made the outputs
+    nbformat.validate(again)
 
 
 @pytest.mark.parametrize(
