@@ -223,6 +223,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--profile", choices=PROFILES, help="the same as -p profile PROFILE")
     parser.add_argument("--jobs", type=_positive, help="most pages at a time; default: one a core, at most four")
     parser.add_argument("--force", action="store_true", help="run unchanged pages, too")
+    parser.add_argument("--no-fork", action="store_true", help="a new kernel for each page: slower, nothing shared")
     parser.add_argument("--cell-timeout", type=_positive, default=1800, metavar="SECONDS", help="default: 1800")
     parser.add_argument("--notebooks", type=Path, default=Path("notebooks"), help="folder of the sources")
     parser.add_argument("--out", type=Path, default=Path("_build/notebooks"), help="folder of the executed notebooks")
@@ -231,6 +232,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def _run(options: argparse.Namespace) -> int:
+    from .press.display import Progress
     from .press.pages import PageError, find_pages
     from .press.reports import summary, write_reports
     from .press.runner import count_cores, run_pages
@@ -240,16 +242,19 @@ def _run(options: argparse.Namespace) -> int:
         parameters["profile"] = options.profile
     data = os.environ.get("ML4OPS_DATA")
     try:
-        outcomes = run_pages(
-            find_pages(options.notebooks, options.pages),
-            parameters,
-            options.out,
-            jobs=options.jobs or min(count_cores(), 4),
-            cell_timeout=options.cell_timeout,
-            force=options.force,
-            data=Path(data) if data else None,
-            report=_report,
-        )
+        with Progress(_report) as progress:
+            outcomes = run_pages(
+                find_pages(options.notebooks, options.pages),
+                parameters,
+                options.out,
+                jobs=options.jobs or min(count_cores(), 4),
+                cell_timeout=options.cell_timeout,
+                force=options.force,
+                fork=not options.no_fork,
+                data=Path(data) if data else None,
+                report=progress.report,
+                watch=progress.watch,
+            )
     except PageError as error:
         print(error, file=sys.stderr)
         return 1

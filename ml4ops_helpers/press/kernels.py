@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import threadpoolctl
 from jupyter_client.connect import KernelConnectionInfo
-from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
+from jupyter_client.provisioning.factory import KernelProvisionerFactory
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from .forking import die_with_parent, leave
 
@@ -93,10 +94,10 @@ class ForkedProvisioner(LocalProvisioner):
         if kernel is None or cmd[:3] != LAUNCHER:
             return await super().launch_kernel(cmd, **kwargs)
         type(self).waiting = None
-        kernel.launch(
-            cmd[3:], str(kwargs.get("cwd") or os.getcwd()), kwargs["env"] | {"JPY_PARENT_PID": str(os.getpid())}
-        )
-        self.process, self.pid, self.pgid, self.cwd = kernel, kernel.pid, kernel.pid, kwargs.get("cwd")
+        environment = kwargs["env"] | {"JPY_PARENT_PID": str(os.getpid())}
+        kernel.launch(cmd[3:], str(kwargs.get("cwd") or Path.cwd()), environment)
+        self.process = kernel  # type: ignore[assignment]  # as good as a Popen
+        self.pid, self.pgid, self.cwd = kernel.pid, kernel.pid, kwargs.get("cwd")
         return self.connection_info
 
 
@@ -144,10 +145,10 @@ def become_kernel(arguments: list[str], folder: str, environment: Mapping[str, s
         torch.set_num_threads(int(environment["OMP_NUM_THREADS"]))
     np.random.seed()  # noqa: NPY002 - else all pages would draw the same from the global generator
     app = IPKernelApp.instance(parent_handle=os.getppid())
-    app.initialize(arguments)
+    app.initialize(arguments)  # type: ignore[no-untyped-call]
     if pyplot := sys.modules.get("matplotlib.pyplot"):
         pyplot.install_repl_displayhook()  # was loaded when there was no shell yet to show figures in
-    app.start()
+    app.start()  # type: ignore[no-untyped-call]
 
 
 def set_environment(environment: Mapping[str, str]) -> None:

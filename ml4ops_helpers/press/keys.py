@@ -32,7 +32,8 @@ def page_key(page: Page, parameters: Mapping[str, Value], surroundings: str, bef
     """SHA-256 over a page's code cells, its place, its parameters and whatever else its results depend on.
 
     Prose and tags that only change how a cell is shown are left out. Of the helper package counts what the cells
-    reach (``reach``). Files that the page's metadata list under ``ml4ops.reads`` count, too.
+    reach (``reach``). Files that the page's metadata list under ``ml4ops.reads`` count, too;
+    their paths begin at the root of the repository.
 
     Args:
         page: the page.
@@ -118,11 +119,11 @@ def _read_files(page: Page) -> list[list[str]]:
     """Path and hash of each file that a page reads, of all files of a folder."""
     found: list[list[str]] = []
     for name in page.notebook.metadata.get("ml4ops", {}).get("reads", []):
-        path = page.path.parent / str(name)
+        path = Path(str(name))
         if not path.exists():
             raise PageError(f"{page.path.name}: metadata ml4ops.reads names {name!r}, which does not exist")
         inside = sorted(p for p in path.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
-        found += [[os.path.relpath(p, page.path.parent), file_digest(p)] for p in inside or [path]]
+        found += [[str(p), file_digest(p)] for p in inside or [path]]
     return found
 
 

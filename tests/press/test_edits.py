@@ -261,14 +261,15 @@ def test_a_module_that_finds_others_by_place_reaches_those_it_names(book):
     assert book.run() == set()
 
 
-def test_files_that_a_page_reads_count(book):
+def test_files_that_a_page_reads_count(book, monkeypatch):
+    monkeypatch.chdir(book.root)
     book.write(book.root / "projects" / "cover" / "dvc.yaml", "stages: 1")
-    book.page("05_plain", reads=["../projects/cover"])
+    book.page("05_plain", reads=["projects/cover"])
     book.run()
     book.replace("projects/cover/dvc.yaml", "1", "2")
     assert book.run() == {"05_plain", "06_after"}
-    book.page("05_plain", reads=["../projects/none"])
-    with pytest.raises(PageError, match=re.escape("05_plain.ipynb: metadata ml4ops.reads names '../projects/none'")):
+    book.page("05_plain", reads=["projects/none"])
+    with pytest.raises(PageError, match=re.escape("05_plain.ipynb: metadata ml4ops.reads names 'projects/none'")):
         book.run()
 
 
