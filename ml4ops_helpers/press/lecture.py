@@ -154,8 +154,8 @@ def open_cache(folder: Path) -> Path:
     shared = Path(os.environ.get("ML4OPS_CACHE") or pooch.os_cache("ml4ops")).resolve()
     for name in SHARED:
         (shared / name).mkdir(parents=True, exist_ok=True)
-        if not (folder / name).is_symlink():
-            (folder / name).symlink_to(shared / name)
+        (folder / name).unlink(missing_ok=True)  # the shared cache may be another than last time
+        (folder / name).symlink_to(shared / name)
     return folder
 
 

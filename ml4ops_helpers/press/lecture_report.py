@@ -44,6 +44,7 @@ def write_report(results: Sequence[Result], title: str, out: Path, remark: str =
         whole=sum(r.whole for r in results),
         missing=[r for r in results if not r.whole],
         link=lambda result: _link(result, out),
+        label=lambda run: run.name.removeprefix(f"{run.page.name}__"),
         words=WORDS,
         remark=remark,
     )

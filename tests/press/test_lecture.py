@@ -215,6 +215,10 @@ def test_runs_with_different_parameters_share_data_sets_and_nothing_else(three_s
     (caches["01_a__seed-1"] / "models").mkdir()
     assert not any((cache / "models").exists() for name, cache in caches.items() if not name.endswith("-1"))
     assert not (tmp_path / "shared/models").exists()
+    monkeypatch.setenv("ML4OPS_CACHE", str(tmp_path / "other"))
+    lecture.open_cache(caches["01_a__seed-1"])
+    assert (caches["01_a__seed-1"] / "embedded").resolve() == tmp_path / "other/embedded"
+    assert (caches["01_a__seed-1"] / "models").is_dir()
 
 
 def test_the_report_stands_alone_and_tells_what_failed(three_seeds, kernels, tmp_path):
