@@ -339,9 +339,10 @@ def _add_collect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _collect(options: argparse.Namespace) -> int:
-    from .press.collect import collect, write_results
+    from .press.collect import collect
     from .press.handout import HandoutError
     from .press.pages import PageError
+    from .press.results import write_results
 
     settings = {name: getattr(options, name) for name in ("run", "jobs", "cell_timeout")}
     try:

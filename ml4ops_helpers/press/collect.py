@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import csv
-import io
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -14,9 +12,8 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from .copies import with_parameters
-from .handout import EXERCISE_TAG, LIST, HandoutError, Owner
+from .handout import LIST, HandoutError, Owner
 from .lecture import open_cache
-from .lecture_report import render, replace_text
 from .pages import PageError, load_page, read_notebook
 from .publish import write_notebook
 from .runner import run_pages
@@ -25,7 +22,8 @@ NAMES = (re.compile(r"check\(\s*[\"']([^\"']+)[\"']"), re.compile(r"^# Exercise 
 """Where an exercise cell says which exercise it is."""
 TELLING = 60
 """Fewest characters, beside those given, from which on equal answers are worth a look."""
-COLUMNS = ("student", "members", "page", "exercise", "state", "check", "same_as", "remark")
+Place = tuple[str, str]
+"""Folder of an owner, and file name of a page."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ def exercise_cells(notebook: NotebookNode) -> dict[str, NotebookNode]:
     Args:
         notebook: a page given out, or one that came back.
     """
-    found = {}
+    found: dict[str, NotebookNode] = {}
     for cell in notebook.cells:
         names = [m[1] for pattern in NAMES if cell.cell_type == "code" and (m := pattern.search(cell.source))]
         if names:
@@ -87,7 +85,7 @@ def collect(folder: Path, *, run: bool = False, jobs: int = 1, cell_timeout: int
     owners, pages = _read_list(folder)
     originals = {page: read_notebook(folder / "originals" / page) for page in pages}
     returned = {(o.folder, p): _read_returned(folder / "students" / o.folder / p) for o in owners for p in pages}
-    shown, failures = returned, dict[tuple[str, str], str]()
+    shown, failures = returned, dict[Place, str]()
     if run:
         shown, failures = _run(folder, owners, originals, returned, jobs, cell_timeout)
     answers = []
@@ -156,7 +154,7 @@ def _printed(cell: NotebookNode | None, name: str) -> str:
         if output.output_type == "error":
             return f"{output.ename}: {output.evalue}"
         if output.output_type == "stream" and output.name == "stdout":
-            lines = [line for line in output.text.splitlines() if line.startswith(f"{name}: ")]
+            lines = [line for line in str(output.text).splitlines() if line.startswith(f"{name}: ")]
             if lines:
                 return lines[-1]
     return ""
@@ -173,37 +171,40 @@ def _run(
     folder: Path,
     owners: Sequence[Owner],
     originals: Mapping[str, NotebookNode],
-    returned: Mapping[tuple[str, str], NotebookNode | str],
+    returned: Mapping[Place, NotebookNode | str],
     jobs: int,
     cell_timeout: int,
-) -> tuple[dict[tuple[str, str], NotebookNode | str], dict[tuple[str, str], str]]:
+) -> tuple[dict[Place, NotebookNode | str], dict[Place, str]]:
     """Pages as given out, with the answers that came back, after a run in a process of its own; and what failed."""
     pages, out = {}, folder / "checked"
     for owner in owners:
+        environment = {"ML4OPS_CACHE": str(open_cache(out / "caches" / owner.folder).resolve())}
         for name, original in originals.items():
             theirs = returned[owner.folder, name]
-            if isinstance(theirs, str):
-                continue
-            page = with_parameters(original, {"seed": owner.seed, "profile": "smoke"})
-            answers = exercise_cells(theirs)
-            for exercise, cell in exercise_cells(page).items():
-                cell.source = answers[exercise].source if exercise in answers else cell.source
-                # An error in one answer must not keep the others from being checked.
-                cell.metadata["tags"] = [*{*cell.metadata.get("tags", []), EXERCISE_TAG, "raises-exception"}]
-            page.metadata["ml4ops"] = page.metadata.get("ml4ops", {}) | {"after": []}
-            path = out / "sources" / f"{owner.folder}__{name}"
-            write_notebook(page, path)
-            cache = open_cache(out / "caches" / owner.folder)
-            pages[owner.folder, name] = replace(load_page(path), environment={"ML4OPS_CACHE": str(cache.resolve())})
+            if not isinstance(theirs, str):
+                path = out / "sources" / f"{owner.folder}__{name}"
+                write_notebook(_put_in(original, theirs, owner.seed), path)
+                pages[owner.folder, name] = replace(load_page(path), environment=environment)
     # Not forked: whatever an answer does, it does it to a process that nobody else came from.
-    settings = {"jobs": jobs, "cell_timeout": cell_timeout, "fork": False}
-    outcomes = run_pages(list(pages.values()), {}, out / "notebooks", **settings)
+    outcomes = run_pages(list(pages.values()), {}, out / "notebooks", jobs=jobs, cell_timeout=cell_timeout, fork=False)
     shown, failures = dict(returned), {}
     for (place, page), outcome in zip(pages.items(), outcomes, strict=True):
         broken = ".failed" if outcome.state == "failed" else ""
         shown[place] = _read_returned(out / "notebooks" / f"{page.name}{broken}.ipynb")
         failures[place] = outcome.message
     return shown, failures
+
+
+def _put_in(original: NotebookNode, returned: NotebookNode, seed: int) -> NotebookNode:
+    """A page as it was given out, but for the answers; an error in one does not keep the next from its check."""
+    page = with_parameters(original, {"seed": seed, "profile": "smoke"})
+    answers = exercise_cells(returned)
+    for exercise, cell in exercise_cells(page).items():
+        if exercise in answers:
+            cell.source = answers[exercise].source
+        cell.metadata["tags"] = [*cell.metadata.get("tags", []), "raises-exception"]
+    page.metadata["ml4ops"] = {"after": []}  # its contract speaks of the profile that was given out
+    return page
 
 
 def _normal(source: str) -> str:
@@ -226,40 +227,3 @@ def _mark_equal(answers: Sequence[Answer], originals: Mapping[str, NotebookNode]
         replace(answer, same_as=tuple(f for f in same.get(key, []) if f != answer.owner.folder))
         for answer, key in zip(answers, keys, strict=True)
     ]
-
-
-def write_results(answers: Sequence[Answer], folder: Path) -> tuple[Path, Path]:
-    """Write ``results.csv`` and ``results.html``.
-
-    Args:
-        answers: from ``collect``.
-        folder: of the handout.
-
-    Returns:
-        Both files.
-    """
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for a in answers:
-        members = ", ".join(a.owner.names)
-        cells = (a.owner.folder, members, a.page, a.exercise, a.state, a.check, " ".join(a.same_as), a.remark)
-        writer.writerow([_harmless(cell) for cell in cells])
-    exercises = list(dict.fromkeys((a.page, a.exercise) for a in answers))
-    rows: dict[str, dict[tuple[str, str], Answer]] = {}
-    for a in answers:
-        rows.setdefault(a.owner.folder, {})[a.page, a.exercise] = a
-    text = render("results.html", exercises=exercises, rows=rows)
-    files = folder / "results.csv", folder / "results.html"
-    for file, content in zip(files, (table.getvalue(), text), strict=True):
-        replace_text(file, content)
-    return files
-
-
-def _harmless(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula.
-
-    >>> _harmless("=1+1"), _harmless("01.1: right")
-    ("'=1+1", '01.1: right')
-    """
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t") else cell

@@ -94,7 +94,7 @@ def read_plan(path: Path, notebooks: Path) -> Plan:
 
 def _load(path: Path) -> Mapping[str, object]:
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        content: Mapping[str, object] = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
         raise PlanError(f"{path}: {error.strerror}; give a plan such as book/lectures/half_day.yml") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -9,11 +9,12 @@ import pytest
 from tiny_pages import write_page
 
 from ml4ops_helpers.cli import main
-from ml4ops_helpers.press.collect import collect, exercise_cells, write_results
+from ml4ops_helpers.press.collect import collect, exercise_cells
 from ml4ops_helpers.press.copies import without_solutions
 from ml4ops_helpers.press.handout import HandoutError, read_students, write_handout
 from ml4ops_helpers.press.pages import load_page
 from ml4ops_helpers.press.plans import read_plan
+from ml4ops_helpers.press.results import write_results
 
 ROOT = Path(__file__).parents[2]
 OLD = "#### Exercises\n\n**1.** How deep?"
