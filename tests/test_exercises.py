@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import signal
 import subprocess
 import sys
 import threading
@@ -299,15 +300,19 @@ def test_a_few_wrong_numbers_are_shown() -> None:
 
 
 def test_an_answer_may_spoil_what_it_is_given() -> None:
-    def reflectance(dn: np.ndarray, offset: int) -> np.ndarray:
-        found = np.where(dn == 0, np.nan, (dn.astype(float) + offset) / 10_000)
-        dn[:] = 0
+    """The next call must get the data as they were."""
+    exercise = find("02.2")
+    solution = as_learner(exercise, exercise.solution)
+
+    def is_test(events: np.ndarray, share: float, seed: int) -> np.ndarray:
+        found: np.ndarray = solution(events, share, seed)
+        events[:] = "X"
         return found
 
-    assert grade("02.1", reflectance).state == "right"
+    assert grade("02.2", is_test).state == "right"
 
 
-def test_a_loop_without_end_is_stopped_and_the_alarm_is_off_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loop_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(core, "SECONDS", 0.2)
 
     def reach(layers: object) -> int:
@@ -320,7 +325,15 @@ def test_a_loop_without_end_is_stopped_and_the_alarm_is_off_afterwards(monkeypat
     verdict = grade("05.2", reach)
     assert verdict.state == "wrong"
     assert "still running after 0.2 s" in verdict.text
-    time.sleep(0.3)  # an alarm that is still on would ring here
+
+
+def test_the_alarm_is_off_after_an_answer_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core, "SECONDS", 0.2)
+    before = signal.getsignal(signal.SIGALRM)
+    exercise = find("05.2")
+    assert grade("05.2", as_learner(exercise, exercise.solution)).state == "right"
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
 def test_checking_works_in_a_thread_where_no_alarm_can_be_set() -> None:
