@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -325,6 +326,32 @@ def test_a_loop_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     verdict = grade("05.2", reach)
     assert verdict.state == "wrong"
     assert "still running after 0.2 s" in verdict.text
+
+
+def test_all_calls_of_an_answer_share_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core, "SECONDS", 0.3)
+    solution = as_learner(find("05.2"), find("05.2").solution)
+
+    def reach(layers: object) -> int:
+        time.sleep(0.1)
+        found: int = solution(layers)
+        return found
+
+    assert "still running" in grade("05.2", reach).text
+
+
+def test_the_time_that_a_judge_takes_is_not_the_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a fresh process a judge may have to load torch."""
+    exercise = find("05.2")
+    answer = as_learner(exercise, exercise.solution)
+    monkeypatch.setattr(core, "SECONDS", 0.1)
+
+    def slow(asked: core.Answer) -> str:
+        time.sleep(0.3)
+        return exercise.judge(asked)
+
+    monkeypatch.setattr(core, "find", lambda name: replace(exercise, judge=slow))
+    assert grade("05.2", answer).state == "right"
 
 
 def test_the_alarm_is_off_after_an_answer_in_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import ast
 import importlib
 import signal
 import threading
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -104,11 +105,13 @@ class Answer:
 
     Attributes:
         function: what was handed in.
-        returned: what its last call returned, when that was a few numbers.
+        returned: what its last call returned, when that was numbers.
+        left: seconds that it may still take; what the judge does between its calls is not counted.
     """
 
     function: Callable[..., Any]
     returned: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    left: float = field(default_factory=lambda: SECONDS)
 
     def __call__(self, *arguments: Any) -> Any:  # noqa: ANN401
         """Call the function; arrays are copied first, so that nothing it does to them lasts.
@@ -119,12 +122,17 @@ class Answer:
         Raises:
             Stumble: it raised, or returned nothing.
             Blank: it returned the stub's ``...``.
+            TimeIsUp: all its calls together took too long.
         """
         self.returned = np.empty(0)
+        given = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
+        started = time.perf_counter()
         try:
-            found = self.function(*(a.copy() if isinstance(a, np.ndarray) else a for a in arguments))
+            with time_limit(self.left):
+                found = self.function(*given)
         except (Exception, SystemExit) as error:
             raise Stumble(f"your function stopped with {_describe(error, self.function)}") from error
+        self.left -= time.perf_counter() - started
         if found is ...:
             raise Blank
         if found is None:
@@ -246,7 +254,7 @@ def grade(name: str, answer: object) -> Verdict:
         return _not_yet(name, f'hand in the function itself, check("{name}", {exercise.function}), not a {kind}.')
     asked = Answer(answer)
     try:
-        with warnings.catch_warnings(), time_limit(SECONDS):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             hint = exercise.judge(asked)
     except Blank:
@@ -277,8 +285,10 @@ def time_limit(seconds: float) -> Iterator[None]:
     """Raise ``TimeIsUp`` in what runs longer, where the system has an alarm and this is the main thread.
 
     Args:
-        seconds: the limit.
+        seconds: the limit; where none are left, time is up at once.
     """
+    if seconds <= 0:
+        raise TimeIsUp
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
