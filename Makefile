@@ -16,7 +16,7 @@ export ML4OPS_DATA := $(abspath ../shared/data)
 endif
 endif
 
-.PHONY: help install book slides check serve test lint lock readme weights clean
+.PHONY: help install book slides check new serve test lint lock readme weights clean
 book check: export ML4OPS_CACHE := $(abspath _build/cache)
 test: export OMP_NUM_THREADS := 1
 
@@ -40,8 +40,9 @@ book: $(STAMP)  ## Make the data, execute the pages, build the site (PROFILE=smo
 slides: $(STAMP)  ## Build the slide decks again, from the executed pages
 	@.ci/timed "Building the slides" $(BIN)/ml4ops slides
 
-check: $(STAMP)  ## Check the built site: links, images, alt texts, tracebacks
+check: $(STAMP)  ## Check the built site: its files, then what a browser makes of it
 	@.ci/timed "Checking the site" $(BIN)/ml4ops site --check
+	@.ci/timed "Looking at the site in a browser" $(BIN)/ml4ops site --browser
 	@.ci/timed "Looking at the slides" $(BIN)/ml4ops slides --check
 
 serve: $(STAMP)  ## Show the built site on this machine only (PORT=8000)
@@ -65,6 +66,9 @@ readme: $(STAMP)  ## Bring the README's measured minutes and picture up to date,
 
 TRAIN := $(BIN)/ml4ops train --half
 WEIGHTS := ml4ops_helpers/weights
+
+new: $(STAMP)  ## Begin a page that passes every check (NAME=measure_a_river)
+	@$(BIN)/ml4ops new $(or $(NAME),$(error say what the reader does: make new NAME=measure_a_river))
 
 weights: $(STAMP)  ## Train the networks that ship with the package again (half an hour)
 	$(TRAIN) --model linear --out $(WEIGHTS)/linear.safetensors

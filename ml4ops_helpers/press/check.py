@@ -62,14 +62,14 @@ def check_site(root: Path) -> list[str]:
 
 
 def tracked_files(root: Path) -> set[str]:
-    """Paths of the files that the repository tracks, from its root; all notebooks there are when it is no repository.
+    """Paths of the files that the repository tracks, from its root; all files when it is no repository.
 
     Args:
         root: root of the repository.
     """
     listing = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=False)
     if listing.returncode:
-        return {p.relative_to(root).as_posix() for p in root.glob("*/*.ipynb")}
+        return {p.relative_to(root).as_posix() for p in root.glob("[!._]*/**/*") if p.is_file()}
     return set(listing.stdout.split("\0"))
 
 
