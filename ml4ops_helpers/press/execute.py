@@ -91,7 +91,8 @@ class Run:
             PageError: papermill ended before it wrote a notebook.
         """
         ended = self._keeper.ended(self._number)
-        complaint = _last_words(self._log.read_text(errors="replace")) if ended and ended.code else ""
+        said = self._log.read_text(errors="replace") if self._log.exists() else ""
+        complaint = _last_words(said) if ended and ended.code else ""
         self._close()
         if not self._raw.exists():
             raise PageError(f"{self.page.path.name}: papermill ended before the first cell: {complaint}")
@@ -112,7 +113,7 @@ class Run:
 
 def _last_words(log: str) -> str:
     """The exception of the engine under papermill (a dead kernel, a cell out of time), else the last line."""
-    lines = [line for line in log.splitlines() if line.strip()] or ["no message"]
+    lines = [line for line in log.splitlines() if line.strip()] or ["it was killed"]
     return next((line for line in reversed(lines) if line.startswith("nbclient.exceptions.")), lines[-1])
 
 

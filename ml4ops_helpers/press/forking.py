@@ -65,10 +65,12 @@ class Ended:
     Attributes:
         code: exit code of papermill; negative: the signal that killed it.
         megabytes: most memory that one of its processes held (10⁶ bytes).
+        doubt: why it was given a new kernel though a forked one was asked for, else "".
     """
 
     code: int
     megabytes: float
+    doubt: str = ""
 
 
 class Template:
@@ -83,7 +85,8 @@ class Template:
         self._before = dict(os.environ)
         self._running: dict[int, int] = {}
         self._folders: dict[int, str] = {}
-        self._doubt = "" if sys.platform == "linux" else "only Linux forks safely"
+        self._doubts: dict[int, str] = {}
+        self._doubt = "" if sys.platform == "linux" else "it is only done on Linux"
 
     def serve(self) -> Order | None:
         """Start pages as they are ordered and tell of those that have ended.
@@ -98,7 +101,9 @@ class Template:
                 break
             match message:
                 case (int(number), Order() as order):
-                    order = replace(order, fork=order.fork and self._prepare(order.modules))
+                    if order.fork:
+                        self._prepare(order.modules)
+                        order = replace(order, fork=not self._doubt)
                     own = os.getpid()
                     if (pid := os.fork()) == 0:
                         die_with_parent(own)
@@ -106,6 +111,7 @@ class Template:
                         return order
                     self._running[pid] = number
                     self._folders[number] = order.folder
+                    self._doubts[number] = "" if order.fork else self._doubt
                 case int(number):
                     end_family(next((pid for pid, n in self._running.items() if n == number), 0))
             self._tell()
@@ -121,11 +127,13 @@ class Template:
             if not pid:
                 return
             if (number := self._running.pop(pid, None)) is not None:
+                self._folders.pop(number)
                 peak = usage.ru_maxrss * (1024 if sys.platform == "linux" else 1)
-                self.caller.send((number, Ended(os.waitstatus_to_exitcode(status), round(peak / 1e6, 1))))
+                code, doubt = os.waitstatus_to_exitcode(status), self._doubts.pop(number)
+                self.caller.send((number, Ended(code, round(peak / 1e6, 1), doubt)))
 
-    def _prepare(self, modules: list[str]) -> bool:
-        """Import what a page needs, and say whether a fork will do from now on."""
+    def _prepare(self, modules: list[str]) -> None:
+        """Import what a page needs, and see whether a fork will do from now on."""
         log = Path(os.devnull) if self._doubt else Path(f"/proc/self/fd/{sys.stderr.fileno()}")
         for name in [m for m in [*TOOLS, *modules] if not self._doubt and m not in sys.modules]:
             said = log.stat().st_size
@@ -138,7 +146,6 @@ class Template:
                 self._doubt = self._doubt or f"importing {name} writes to standard error"
         self._doubt = self._doubt or unsafe()
         gc.freeze()
-        return not self._doubt
 
     def environment(self, order: Order) -> dict[str, str]:
         """Environment of a forked page: what it is to have, and what the imports have added."""
@@ -147,12 +154,16 @@ class Template:
 
 def unsafe() -> str:
     """Why a fork of this process would not be as good as a new one, or ""."""
-    others = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
-    others.remove(Path("/proc/self/comm").read_text().strip())
-    if threads := [n for n in others if n not in HARMLESS_THREADS]:
+    if threads := [name for name in other_threads() if name not in HARMLESS_THREADS]:
         return f"imports have started threads: {', '.join(threads)}"
     torch: Any = sys.modules.get("torch")
     return "a graphics processor is in use" if torch and torch.cuda.is_initialized() else ""
+
+
+def other_threads() -> list[str]:
+    """Names of this process's threads beside the one that asks, as the system knows them."""
+    tasks = [t for t in Path("/proc/self/task").iterdir() if t.name != str(threading.get_native_id())]
+    return sorted((task / "comm").read_text().strip() for task in tasks)
 
 
 def end_family(pid: int, itself: bool = True) -> None:

@@ -33,10 +33,13 @@ class Keeper:
 
     Args:
         fork: fork kernels from a process that has imported what they need, where that is safe.
+
+    Attributes:
+        doubt: why a page was given a new kernel all the same, else "".
     """
 
     def __init__(self, *, fork: bool = True) -> None:
-        self.fork = fork
+        self.fork, self.doubt = fork, ""
         self._process: subprocess.Popen[bytes] | None = None
         self._ended: dict[int, Ended] = {}
         self._number = 0
@@ -92,6 +95,7 @@ class Keeper:
             while self._line.poll():
                 finished, how = self._line.recv()
                 self._ended[finished] = how
+                self.doubt = self.doubt or how.doubt
         except (EOFError, OSError):
             self._ended.setdefault(number, LOST)
         return self._ended.get(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -101,6 +102,8 @@ def run_pages(
             return Run(job.page, job.parameters, threads, cell_timeout, keeper=keeper)
 
         _work_off(waiting, start, lambda job, run: _finish(job, run, out, about), jobs, settle, watch)
+        if keeper.doubt:
+            logging.getLogger(__name__).warning("pages had new kernels, not forked ones: %s", keeper.doubt)
     return [outcomes[p.name] for p in pages]
 
 
