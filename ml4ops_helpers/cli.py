@@ -235,8 +235,9 @@ def _run(options: argparse.Namespace) -> int:
     from .press.display import Progress
     from .press.pages import PageError, find_pages
     from .press.reports import summary, write_reports
-    from .press.runner import count_cores, run_pages
+    from .press.runner import Outcome, count_cores, run_pages
 
+    reports = options.report or options.out / "report"
     parameters = {name: parse_value(value) for name, value in options.parameter}
     if options.profile:
         parameters["profile"] = options.profile
@@ -257,8 +258,9 @@ def _run(options: argparse.Namespace) -> int:
             )
     except PageError as error:
         print(error, file=sys.stderr)
+        write_reports([Outcome("before the run", "failed", message=str(error))], reports)
         return 1
-    write_reports(outcomes, options.report or options.out / "report")
+    write_reports(outcomes, reports)
     print(f"\n{summary(outcomes)}")
     return int(any(o.state in ("failed", "skipped") for o in outcomes))
 

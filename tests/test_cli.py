@@ -1,5 +1,7 @@
 """The command line: what it passes on, what it prints, how it exits."""
 
+import json
+
 import pytest
 
 from ml4ops_helpers import cli
@@ -13,8 +15,9 @@ def _keep_signals(monkeypatch):
 
 
 @pytest.fixture
-def calls(monkeypatch):
-    """Stands in for the runner; ``outcomes`` is what it is to report."""
+def calls(monkeypatch, tmp_path):
+    """Stands in for the runner, in an empty folder; ``outcomes`` is what it is to report."""
+    monkeypatch.chdir(tmp_path)
     seen = {"outcomes": [Outcome("01_a", "run", 2.5)]}
 
     def run_pages(found, parameters, out, *, report, **options):
@@ -35,7 +38,31 @@ def test_run_passes_its_options_on(calls, capsys):
     assert calls["pages"] == ["notebooks", "01", "03"]
     assert calls["parameters"] == {"seed": 3, "rate": 0.5, "profile": "smoke"}
     assert (calls["jobs"], calls["force"], calls["out"], calls["data"]) == (2, False, "_build/notebooks", None)
-    assert capsys.readouterr().out.split() == ["run", "2.5", "s", "01_a"]
+    assert capsys.readouterr().out.splitlines() == [
+        "      run      2.5 s  01_a",
+        "",
+        "page      state   seconds      MB",
+        "01_a        run       2.5       –",
+    ]
+
+
+def test_run_leaves_reports_beside_the_pages_or_where_it_is_told(calls, tmp_path):
+    assert cli.main(["run"]) == 0
+    (written,) = json.loads((tmp_path / "_build/notebooks/report/run.json").read_text())
+    assert (written["page"], written["state"]) == ("01_a", "run")
+    assert cli.main(["run", "--report", "results"]) == 0
+    assert 'name="01_a"' in (tmp_path / "results" / "junit.xml").read_text()
+
+
+def test_a_run_that_never_began_leaves_no_old_report(calls, tmp_path, monkeypatch):
+    def refuse(folder, wanted):
+        raise pages.PageError("01_a.ipynb: no cell is tagged 'parameters'; tag exactly one")
+
+    cli.main(["run"])
+    monkeypatch.setattr(pages, "find_pages", refuse)
+    assert cli.main(["run"]) == 1
+    (written,) = json.loads((tmp_path / "_build/notebooks/report/run.json").read_text())
+    assert (written["state"], written["message"][:10]) == ("failed", "01_a.ipynb")
 
 
 @pytest.mark.parametrize("state", ["failed", "skipped"])

@@ -10,7 +10,11 @@ PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgG
 ALT = "A line that rises from zero to one."
 CONTRACT = {
     "parameters": {"profile": {"choices": ["smoke", "lecture"]}, "seed": {"min": 0, "max": 4294967295}},
-    "metrics": {"water IoU": {"min": 0.5, "max": 1, "smoke": {"min": 0.1}}, "verdict": {"choices": ["pass"]}},
+    "metrics": {
+        "water IoU": {"min": 0.5, "max": 1, "smoke": {"min": 0.1}},
+        "verdict": {"choices": ["pass"]},
+        "IoU in Spain": {"min": 0.4, "optional": True},  # where the real data are
+    },
     "figures": 1,
     "files": {"targets.json": {"type": "object", "properties": {"recall": {"type": "number"}}, "required": ["recall"]}},
     "seconds": {"lecture": 60},
@@ -150,6 +154,8 @@ IN_THE_RUN = [
      "01_a.ipynb, cell 4: contract, metric 'water IoU': found 'high', wanted 0.5 to 1"),
     ("metric that is none of the choices", metrics(verdict="fail"),
      "01_a.ipynb: contract, metric 'verdict': found 'fail', wanted 'pass'"),
+    ("metric that may be missing, but not be wrong", metrics(IoU_in_Spain=0.3),
+     "01_a.ipynb: contract, metric 'IoU in Spain': found 0.3, wanted at least 0.4"),
     ("no figure", without(3), "01_a.ipynb: contract, figures: found 0, wanted at least 1"),
     ("end not reached", without(5),
      "01_a.ipynb: contract, record: found none, wanted the one that lesson.finish() leaves at the end of the page"),
