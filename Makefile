@@ -16,7 +16,7 @@ export ML4OPS_DATA := $(abspath ../shared/data)
 endif
 endif
 
-.PHONY: help install book slides check new serve test lint lock readme weights clean
+.PHONY: help install book slides check alone colab new serve test lint lock readme weights clean
 book check: export ML4OPS_CACHE := $(abspath _build/cache)
 test: export OMP_NUM_THREADS := 1
 
@@ -45,6 +45,12 @@ check: $(STAMP)  ## Check the built site: its files, then what a browser makes o
 	@.ci/timed "Looking at the site in a browser" $(BIN)/ml4ops site --browser
 	@.ci/timed "Looking at the slides" $(BIN)/ml4ops slides --check
 
+alone: $(STAMP)  ## Run every page as a learner does: a fresh environment with the core alone, empty folder, no network
+	@.ci/timed "Running each page alone" $(BIN)/ml4ops alone
+
+colab: $(STAMP)  ## The same beside what a Colab runtime brings: make colab RUNTIME=list.txt PYTHON=python3.13 (10 GB)
+	@.ci/timed "Running each page beside Colab's packages" $(BIN)/ml4ops alone --runtime $(RUNTIME) --python $(PYTHON)
+
 serve: $(STAMP)  ## Show the built site on this machine only (PORT=8000)
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
@@ -64,11 +70,11 @@ lock: $(STAMP)  ## Regenerate requirements.lock and environment.yml from pyproje
 readme: $(STAMP)  ## Bring the README's measured minutes and picture up to date, after make book
 	$(BIN)/python -m ml4ops_helpers.press.readme
 
-TRAIN := $(BIN)/ml4ops train --half
-WEIGHTS := ml4ops_helpers/weights
-
 new: $(STAMP)  ## Begin a page that passes every check (NAME=measure_a_river)
 	@$(BIN)/ml4ops new $(or $(NAME),$(error say what the reader does: make new NAME=measure_a_river))
+
+TRAIN := $(BIN)/ml4ops train --half
+WEIGHTS := ml4ops_helpers/weights
 
 weights: $(STAMP)  ## Train the networks that ship with the package again (half an hour)
 	$(TRAIN) --model linear --out $(WEIGHTS)/linear.safetensors

@@ -39,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_lecture(commands)
     _add_handout(commands)
     _add_collect(commands)
+    _add_alone(commands)
     _add_site(commands)
     _add_slides(commands)
     _add_new(commands)
@@ -356,6 +357,30 @@ def _collect(options: argparse.Namespace) -> int:
         print(f"{count:5d} {state}")
     print(*write_results(answers, options.folder), sep="\n")
     return 0
+
+
+def _add_alone(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("alone", help="run pages as in Colab: only the core installed, nothing else there")
+    parser.add_argument("pages", nargs="*", metavar="PAGE", help="name or beginning of one, such as 03; default: all")
+    parser.add_argument("--runtime", type=Path, metavar="LIST", help="what a Colab runtime brings, name==version")
+    parser.add_argument("--python", default=sys.executable, help="interpreter of the environment; default: this one")
+    parser.add_argument("--profile", choices=PROFILES, default="smoke", help="default: smoke")
+    parser.set_defaults(call=_alone)
+
+
+def _alone(options: argparse.Namespace) -> int:
+    from .press.alone import AloneError, check_alone
+    from .press.pages import PageError, find_pages
+
+    try:
+        pages = find_pages(Path("notebooks"), options.pages)
+        problems = check_alone(pages, options.python, options.runtime, options.profile)
+    except (AloneError, PageError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return int(bool(problems))
 
 
 def _report(outcome: Outcome) -> None:

@@ -1,0 +1,233 @@
+"""Does a page run where a learner opens it: in an environment of its own, with nothing but the core, and offline?
+
+The environment is a fresh one with the wheel of this project, or one that holds what a Colab runtime brings, into which
+the wheel is then installed as a page's setup cell does it. Pages run one after the other, each in an empty folder with
+an empty cache; after the installation no connection leaves the machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from .faults import find_failure
+from .pages import Page, Value, choose_parameters, read_notebook
+
+OFFLINE = '''"""No connection leaves this machine."""
+import socket
+
+_connect = socket.socket.connect
+
+
+def connect(self, address):
+    if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+        raise OSError(f"network is blocked: {address[0]}")
+    return _connect(self, address)
+
+
+socket.socket.connect = connect
+'''
+"""Module ``sitecustomize`` of the environment."""
+
+ACCELERATED = re.compile(r"(nvidia|cuda|triton|cudf|cuml|cugraph|rmm|raft|pylibraft|libcu|dask-cu|cupy)")
+"""Packages of a runtime with a GPU; their versions contradict each other in some lists."""
+
+
+class AloneError(Exception):
+    """The environment can't be made as a learner would have it; the message says why."""
+
+
+@dataclass
+class Environment:
+    """Where pages run alone.
+
+    Attributes:
+        folder: of the virtual environment.
+        seconds: that installing the wheel took.
+        left_out: packages of the runtime that can't be installed here, with the reason.
+    """
+
+    folder: Path
+    seconds: float = 0.0
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        return self.folder / "bin" / "python"
+
+    def versions(self) -> dict[str, str]:
+        """Version of every package in it."""
+        listing = _call("uv", "pip", "list", "--format", "json", "--python", str(self.python))
+        return {p["name"]: p["version"] for p in json.loads(listing)}
+
+
+def make_environment(folder: Path, root: Path, python: str, runtime: Path | None = None) -> Environment:
+    """Make an environment and install the core from a wheel built of the working tree.
+
+    Args:
+        folder: where to.
+        root: root of the repository.
+        python: interpreter, as a path or what ``uv venv -p`` takes.
+        runtime: list of what a Colab runtime brings, ``name==version`` a line; None for the core alone.
+
+    Returns:
+        The environment.
+
+    Raises:
+        AloneError: something can't be installed, or installing the core changes a package that was there.
+    """
+    environment = Environment(folder)
+    _call("uv", "venv", "--quiet", "--seed", "--python", python, str(folder))
+    brought = {"ipykernel": ""} if runtime is None else read_runtime(runtime)
+    _install_brought(environment, brought)
+    before = environment.versions()
+    _call("uv", "build", "--quiet", "--wheel", "--out-dir", str(folder / "wheel"), str(root))
+    (wheel,) = (folder / "wheel").glob("*.whl")
+    start = time.perf_counter()
+    _call(str(environment.python), "-m", "pip", "install", "--quiet", str(wheel))
+    environment.seconds = time.perf_counter() - start
+    after = environment.versions()
+    if changed := [f"{n} {v} → {after.get(n, 'removed')}" for n, v in before.items() if after.get(n) != v]:
+        raise AloneError(f"installing the core changes what was there: {', '.join(changed)}; loosen pyproject.toml")
+    (site,) = folder.glob("lib/python*/site-packages")
+    (site / "sitecustomize.py").write_text(OFFLINE, encoding="utf-8")
+    return environment
+
+
+def read_runtime(path: Path) -> dict[str, str]:
+    """Packages that a Colab runtime brings, without those for a GPU.
+
+    Args:
+        path: list of ``name==version`` lines; others and comments are passed over.
+
+    Raises:
+        AloneError: there is no such file, or nothing in it.
+    """
+    if not path.is_file():
+        raise AloneError(f"{path}: no such file; give a list of what the runtime brings, name==version a line")
+    pairs = (line.split("==") for line in path.read_text(encoding="utf-8").splitlines() if "==" in line)
+    found = {str(canonicalize_name(n.strip())): v.strip() for n, v in pairs if not ACCELERATED.match(n)}
+    if not found:
+        raise AloneError(f"{path}: no line of the form name==version")
+    return found
+
+
+def _install_brought(environment: Environment, brought: Mapping[str, str]) -> None:
+    """Install the packages of a runtime exactly, without the ones that have no wheel for this machine."""
+    wanted = dict(brought)
+    while wanted:
+        lines = [f"{name}=={version}" if version else name for name, version in wanted.items()]
+        exact = ["--no-deps"] if any(wanted.values()) else []
+        command = ["uv", "pip", "install", "--quiet", "--only-binary", ":all:", *exact]
+        done = _run(*command, "--python", str(environment.python), "-r", "-", text="\n".join(lines))
+        if not done.returncode:
+            return
+        culprit = next((name for name in _named(done.stderr) if name in wanted), None)
+        if culprit is None:
+            raise AloneError(f"the runtime's packages can't be installed: {done.stderr.strip()[-600:]}")
+        environment.left_out[culprit] = "no wheel for this machine"
+        del wanted[culprit]
+
+
+def _named(complaint: str) -> Iterator[str]:
+    """Names of the packages that a complaint of uv is about, in its order."""
+    flat = " ".join(complaint.split())
+    for found in re.finditer(
+        r"([A-Za-z0-9_.-]+?)==\S+ has no|no version of ([A-Za-z0-9_.-]+?)==|`([A-Za-z0-9_.-]+?)==", flat
+    ):
+        yield next(group for group in found.groups() if group)
+
+
+def run_alone(
+    page: Page, environment: Environment, parameters: Mapping[str, Value], cell_timeout: int = 900
+) -> str | None:
+    """Run a page in an empty folder, with an empty cache and no data, by the environment's own kernel.
+
+    Args:
+        page: the page.
+        environment: where it runs.
+        parameters: to set.
+        cell_timeout: seconds after which a cell is given up.
+
+    Returns:
+        Page, cell and reason when it fails, else None.
+    """
+    with tempfile.TemporaryDirectory(prefix="ml4ops-alone-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        work, out = folder / "work", folder / "out.ipynb"
+        work.mkdir()
+        kernel = folder / "jupyter" / "kernels" / "python3"
+        kernel.mkdir(parents=True)
+        argv = [str(environment.python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        (kernel / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "alone", "language": "python"}))
+        values = json.dumps(choose_parameters(page, parameters))
+        command = [sys.executable, "-m", "papermill", str(page.path), str(out), "--cwd", str(work), "-k", "python3"]
+        command += ["--parameters_yaml", values, "--execution-timeout", str(cell_timeout), "--no-progress-bar"]
+        given = {k: v for k, v in os.environ.items() if not k.startswith(("ML4OPS_", "VIRTUAL_ENV", "PYTHON"))}
+        given |= {"JUPYTER_PATH": str(folder / "jupyter"), "IPYTHONDIR": str(folder / "ipython"), "TQDM_DISABLE": "1"}
+        given |= {"ML4OPS_CACHE": str(folder / "cache"), "HOME": str(folder), "MPLBACKEND": INLINE}
+        done = subprocess.run(command, env=given, capture_output=True, text=True, check=False)
+        if not out.exists():
+            return f"{page.path.name}: did not start: {done.stderr.strip()[-300:]}"
+        complaint = done.stderr.strip().splitlines()[-1:] if done.returncode else []
+        return find_failure(page.notebook, read_notebook(out), page.path.name, "".join(complaint))
+
+
+def check_alone(pages: Sequence[Page], python: str, runtime: Path | None = None, profile: str = "smoke") -> list[str]:
+    """Make an environment, run pages in it one after the other, and tell how long each step took.
+
+    Args:
+        pages: what to run.
+        python: see ``make_environment``.
+        runtime: see ``make_environment``.
+        profile: of the pages.
+
+    Returns:
+        One line a page that failed.
+
+    Raises:
+        AloneError: see ``make_environment``.
+    """
+    problems = []
+    with tempfile.TemporaryDirectory(prefix="ml4ops-alone-", ignore_cleanup_errors=True) as folder:
+        environment = make_environment(Path(folder) / "environment", Path(), python, runtime)
+        print(
+            f"     core  {environment.seconds:7.1f} s  installed into {len(environment.versions())} packages",
+            flush=True,
+        )
+        for name, reason in environment.left_out.items():
+            print(f" left out             {name}: {reason}")
+        for page in pages:
+            start = time.perf_counter()
+            problem = run_alone(page, environment, {"profile": profile})
+            problems += [problem] if problem else []
+            seconds = time.perf_counter() - start
+            print(f"{'failed' if problem else 'run':>9}  {seconds:7.1f} s  {page.name}", flush=True)
+    return problems
+
+
+INLINE = "module://matplotlib_inline.backend_inline"
+
+
+def _call(*command: str) -> str:
+    done = _run(*command)
+    if done.returncode:
+        raise AloneError(f"{' '.join(command[:3])}: {done.stderr.strip()[-600:]}")
+    return done.stdout
+
+
+def _run(*command: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    uv = str(Path(sys.executable).with_name("uv"))
+    words: Sequence[str] = [uv if word == "uv" else word for word in command]
+    return subprocess.run(words, input=text, capture_output=True, text=True, check=False)

@@ -1,0 +1,101 @@
+"""Pages in an environment of their own: what the runtime brings, no network, an empty folder."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_pages import write_page
+
+from ml4ops_helpers.press import alone
+from ml4ops_helpers.press.alone import AloneError, Environment, make_environment, read_runtime, run_alone
+from ml4ops_helpers.press.pages import load_page
+
+
+def test_a_runtime_is_read_without_what_needs_a_gpu(tmp_path):
+    listing = tmp_path / "freeze.txt"
+    listing.write_text(
+        "# packages\nNumPy==2.0.2\nnvidia-nccl-cu13==2.31.2\ntriton==3.1\nfour @ file:///x\nGDAL==3.8.4\n"
+    )
+    assert read_runtime(listing) == {"numpy": "2.0.2", "gdal": "3.8.4"}
+
+
+def test_a_runtime_without_packages(tmp_path):
+    (tmp_path / "freeze.txt").write_text("nothing\n")
+    with pytest.raises(AloneError, match=r"no line of the form name==version"):
+        read_runtime(tmp_path / "freeze.txt")
+    with pytest.raises(AloneError, match="no such file"):
+        read_runtime(tmp_path / "lost.txt")
+
+
+class Uv:
+    """Stands in for uv and pip: two packages have no wheel, and pip may change a version."""
+
+    def __init__(self, folder, changes=False):
+        self.folder, self.changes, self.installed, self.asked = folder, changes, "", []
+
+    def __call__(self, *command, text=None):
+        self.asked.append(command)
+        said, code = "", 0
+        if "install" in command and text is not None:
+            if "gdal" in text:
+                said, code = "error: Because gdal==3.8.4 has no usable wheels and you require gdal==3.8.4", 1
+            elif "old" in text:
+                said, code = "Because there is no version of old==1 and you require old==1, unsatisfiable", 1
+            self.installed = text
+        if "build" in command:
+            (self.folder / "wheel").mkdir(parents=True)
+            (self.folder / "wheel" / "ours-0-py3-none-any.whl").touch()
+            (self.folder / "lib/python3.13/site-packages").mkdir(parents=True)
+        pip = any("-m" in c for c in self.asked)
+        numpy = "2.4" if pip and self.changes else "2.0.2"
+        out = f'[{{"name": "numpy", "version": "{numpy}"}}]' if "list" in command else ""
+        return subprocess.CompletedProcess(command, code, out, said)
+
+
+@pytest.fixture
+def runtime(tmp_path):
+    listing = tmp_path / "freeze.txt"
+    listing.write_text("numpy==2.0.2\nGDAL==3.8.4\nold==1\n")
+    return listing
+
+
+def test_what_has_no_wheel_is_left_out_and_told(tmp_path, runtime, monkeypatch):
+    uv = Uv(tmp_path / "env")
+    monkeypatch.setattr(alone, "_run", uv)
+    made = make_environment(tmp_path / "env", Path(), "python3.13", runtime)
+    assert sorted(made.left_out) == ["gdal", "old"]
+    assert uv.installed == "numpy==2.0.2"
+
+
+def test_a_core_that_changes_what_the_runtime_brings(tmp_path, runtime, monkeypatch):
+    monkeypatch.setattr(alone, "_run", Uv(tmp_path / "env", changes=True))
+    with pytest.raises(AloneError, match=r"changes what was there: numpy 2\.0\.2 → 2\.4"):
+        make_environment(tmp_path / "env", Path(), "python3.13", runtime)
+
+
+def test_no_connection_leaves_the_machine(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(alone.OFFLINE)
+    program = """
+import socket
+with socket.create_server(("127.0.0.1", 0)) as server:
+    socket.create_connection(server.getsockname(), 5).close()
+try:
+    socket.create_connection(("192.0.2.1", 80), 1)
+except OSError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "network is blocked: 192.0.2.1\n"
+
+
+def test_a_page_runs_in_an_empty_folder_with_an_empty_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("ML4OPS_DATA", "/somewhere")
+    look = "import os, pathlib\nassert os.listdir() == [] and 'ML4OPS_DATA' not in os.environ\n"
+    look += "assert not pathlib.Path(os.environ['ML4OPS_CACHE']).exists()"
+    environment = Environment(Path(sys.prefix))
+    assert run_alone(load_page(write_page(tmp_path, "01_good", look)), environment, {"seed": 1}) is None
+    told = run_alone(load_page(write_page(tmp_path, "02_bad", "import no_such_package")), environment, {})
+    assert told.startswith("02_bad.ipynb, cell 3, line 1 `import no_such_package`: ModuleNotFoundError")
