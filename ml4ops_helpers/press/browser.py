@@ -120,7 +120,9 @@ class Visit:
         """Look at the page in a fresh browser profile, so that it is met for the first time."""
         async with self.turns, self._open(browser) as page:
             await page.goto(self.address + self.page, wait_until="load")
-            await page.wait_for_function("!window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)")
+            await page.wait_for_function(
+                "!window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)"
+            )
             await page.evaluate(AXE_SCRIPT)
             for self._width in reversed(WIDTHS):
                 await page.set_viewport_size({"width": self._width, "height": 900})
