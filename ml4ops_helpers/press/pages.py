@@ -107,7 +107,7 @@ def load_page(path: Path) -> Page:
 
 
 HIDING = re.compile(
-    r"^\s*(%%capture\b|!(?!\[)|%%script\b.*--no-raise-error|[\w, ]+=\s*!|(exit|quit)\b *(\(|$))", re.MULTILINE
+    r"^\s*(%%capture\b|!(?![\[=])|%%script\b.*--no-raise-error|[\w, ]+=\s*!|(exit|quit)\b *(\(|$))", re.MULTILINE
 )
 """What hides that something went wrong: outputs captured, exit codes of commands lost, a kernel told to go home."""
 

@@ -41,6 +41,16 @@ def processor() -> str:
     return next(iter(names), "") or platform.processor() or platform.machine()
 
 
+ROWS = {
+    "commit": "commit",
+    "data": "hash of the data",
+    "lock": "hash of the locked packages",
+    "python": "Python",
+    "processor": "processor",
+}
+"""What the box shows beside parameters and duration, and in which words."""
+
+
 def box(run: Mapping[str, Any]) -> str:
     """A page's last words, as MyST: what its outputs were made from.
 
@@ -50,7 +60,7 @@ def box(run: Mapping[str, Any]) -> str:
     >>> print(box({"seconds": 61.0, "parameters": {"seed": 0}, "provenance": {"commit": "1a2b"}}))
     :::{admonition} How this page was made
     :class: note dropdown provenance
-    | | |
+    | made from | which |
     |---|---|
     | commit | 1a2b |
     | seed | 0 |
@@ -59,9 +69,13 @@ def box(run: Mapping[str, Any]) -> str:
     """
     if "provenance" not in run:
         return ""
-    rows = dict(run["provenance"])
-    if data := (run.get("record") or {}).get("data"):
-        rows["data"] = data
-    rows |= run.get("parameters", {}) | {"duration": f"{run['seconds']:.0f} s"}
-    lines = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
-    return f":::{{admonition}} How this page was made\n:class: note dropdown provenance\n| | |\n|---|---|\n{lines}\n:::"
+    known = run["provenance"] | {"data": (run.get("record") or {}).get("data")}
+    rows = {words: known[name] for name, words in ROWS.items() if known.get(name)}
+    rows |= run["parameters"] | {"duration": f"{run['seconds']:.0f} s"}
+    lines = [
+        ":::{admonition} How this page was made",
+        ":class: note dropdown provenance",
+        "| made from | which |",
+        "|---|---|",
+    ]
+    return "\n".join([*lines, *(f"| {name} | {value} |" for name, value in rows.items()), ":::"])

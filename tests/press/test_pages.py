@@ -1,9 +1,13 @@
 """What is refused before a kernel starts, and how it is said."""
 
+from pathlib import Path
+
 import pytest
 from tiny_pages import PARAMETERS, write_page
 
 from ml4ops_helpers.press.pages import PageError, check_order, choose_parameters, find_pages, load_page
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
 def test_a_sound_page_tells_its_parameters_and_what_it_waits_for(tmp_path):
@@ -38,6 +42,16 @@ def test_an_unsound_page_is_refused_by_name(tmp_path, change, message):
     with pytest.raises(PageError) as raised:
         load_page(path)
     assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("page", find_pages(NOTEBOOKS), ids=lambda page: page.name)
+def test_every_page_of_the_book_promises_something(page):
+    promised = page.contract
+    assert set(promised.parameters) == set(page.types)
+    assert len(promised.metrics) >= 5
+    assert promised.figures > 0
+    assert set(promised.seconds) == {"smoke", "lecture"}
+    assert promised.memory_mb
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"nbformat": 4, "cells": 3}', "no json"])

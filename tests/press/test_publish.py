@@ -74,9 +74,9 @@ def test_a_page_ends_with_what_its_outputs_were_made_from(source):
     }
     assert rows == {
         "commit": "1a2b3c with local changes",
-        "lock": "4d5e",
+        "hash of the data": "6f7a",
+        "hash of the locked packages": "4d5e",
         "processor": "Abacus 3",
-        "data": "6f7a",
         "profile": "smoke",
         "seed": "3",
         "duration": "61 s",

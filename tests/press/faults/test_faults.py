@@ -144,6 +144,7 @@ warnings.warn('said and known')"""
 SOUND = (
     "import random, time\nfrom IPython.display import display\n\nstarted = time.perf_counter()\nrandom.seed(seed)",
     HARMLESS,
+    "assert (\n    seed\n    != 3\n), '!'\nseed == 5",
     "try:\n    int('water')\nexcept ValueError as error:\n    print(error)",
     "time.sleep(0.01)\nmetrics = {'water IoU': 0.7 + 0.1 * random.random(), 'verdict': 'pass'}",
     "record = {'page': '01_a', 'profile': profile, 'seed': seed, 'metrics': metrics}\n"
