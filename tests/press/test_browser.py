@@ -30,7 +30,7 @@ BROKEN = {
     "trapped": (page(text="<h1>Rivers</h1><p>Rivers.</p>"), "keyboard: 80 steps do not reach the text"),
     "lost": (
         page(text="<h1>Lakes</h1><p>Lakes. <a href='#text'>More</a></p>"),
-        "the search for 'lakes', a word of the",
+        "the search for 'lakes', a word",
     ),
     "heavy": (page(f"<script>// {NOISE}</script>"), "kB, more than 600 (heavy.html"),
 }

@@ -1,0 +1,72 @@
+"""A fork of the book: nothing of the old address is left, and every link leads to the fork."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ml4ops_helpers.press.adopt import adopt
+from ml4ops_helpers.press.repository import read_config, repository_of
+
+ROOT = Path(__file__).parents[2]
+OLD = repository_of(read_config(ROOT))
+
+
+@pytest.fixture(scope="module")
+def fork(tmp_path_factory):
+    """The whole repository, moved to another owner, name and branch; and what was said to have changed."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout: no list of tracked files")
+    root = tmp_path_factory.mktemp("fork")
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in (n for n in names.split("\0") if n and (ROOT / n).is_file()):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, root / name)
+    subprocess.run("git init -q && git add -A", shell=True, cwd=root, check=True)
+    changed = adopt(root, "fen-lab/flood.course", "lecture/2027")
+    return root, changed
+
+
+def test_nothing_of_the_old_address_is_left(fork):
+    root, _ = fork
+    for part in OLD.slug.split("/"):
+        found = subprocess.run(["git", "grep", "-n", part], cwd=root, capture_output=True, text=True, check=False)
+        assert found.stdout == ""
+
+
+def test_the_setting_and_every_kind_of_file_have_the_new_one(fork):
+    root, changed = fork
+    here = repository_of(read_config(root))
+    assert (here.slug, here.branch) == ("fen-lab/flood.course", "lecture/2027")
+    assert here.site == "https://fen-lab.github.io/flood.course/"
+    assert {"_config.yml", "README.md", "CITATION.cff", "book/how_to_use.md"} <= set(changed)
+    assert here.colab("notebooks/01_scope_the_problem.ipynb") in (root / "README.md").read_text()
+    assert "git+https://github.com/fen-lab/flood.course" in (root / "notebooks/05_run_inference.ipynb").read_text()
+    assert "cd flood.course\n" in (root / "book/how_to_use.md").read_text()
+
+
+def test_done_again_it_changes_nothing(fork):
+    root, _ = fork
+    assert adopt(root, "fen-lab/flood.course") == []
+
+
+def test_the_tests_of_links_pass_in_the_fork(fork):
+    root, _ = fork
+    names = "links or badge or citation or clean_pages"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_project.py", "-k", names]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "skipped" not in done.stdout
+
+
+@pytest.mark.parametrize("slug", ["flood-course", "a/b/c", "https://github.com/a/b", "a b/c", "a/b.git"])
+def test_what_is_no_repository_is_refused(slug):
+    with pytest.raises(ValueError, match="write OWNER/REPO"):
+        adopt(ROOT, slug)
+
+
+def test_what_is_no_branch_is_refused():
+    with pytest.raises(ValueError, match="no name of a branch"):
+        adopt(ROOT, "a/b", "my branch")
