@@ -145,7 +145,7 @@ def missed(value: object, limits: Limits) -> str | None:
     within = "choices" not in limits or value in limits["choices"]
     if "min" in limits or "max" in limits:
         within = within and isinstance(value, int | float)
-        within = within and limits.get("min", value) <= value <= limits.get("max", value)  # type: ignore[operator]
+        within = within and limits.get("min", value) <= value <= limits.get("max", value)
     return None if within else in_words(limits)
 
 

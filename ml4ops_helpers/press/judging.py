@@ -137,8 +137,8 @@ def _file_fault(path: Path, schema: Mapping[str, Any], since: float) -> str | No
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         return f"found no JSON ({error}), wanted some"
-    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(content))
-    if error is None:
+    misfit = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(content))
+    if misfit is None:
         return None
-    place = "".join(f"[{part!r}]" for part in error.absolute_path)
-    return f"found content{place} that does not fit ({error.message}), wanted content of its schema"
+    place = "".join(f"[{part!r}]" for part in misfit.absolute_path)
+    return f"found content{place} that does not fit ({misfit.message}), wanted content of its schema"

@@ -113,10 +113,10 @@ def timings_page(executed: Iterable[NotebookNode]) -> str:
     Args:
         executed: published notebooks, as ``run_pages`` writes them; others are left out.
     """
-    runs = [facts for notebook in executed if (facts := run_facts(notebook)).get("record")]
+    runs: list[dict[str, Any]] = [facts for notebook in executed if (facts := run_facts(notebook)).get("record")]
     head = ["| page | profile | seconds | memory (MB) |", "|---|---|--:|--:|"]
-    total = f"| all, one after another | | {sum(float(r['seconds']) for r in runs):.0f} | |"  # type: ignore[arg-type]
-    machines = sorted({str(r["provenance"]["processor"]) for r in runs if "provenance" in r})  # type: ignore[index]
+    total = f"| all, one after another | | {sum(r['seconds'] for r in runs):.0f} | |"
+    machines = sorted({str(r["provenance"]["processor"]) for r in runs if "provenance" in r})
     said = [f"\nMeasured on: {', '.join(machines)}."] if machines else []
     return "\n".join([*head, *map(_timings_row, runs), total, *said]) + "\n"
 
