@@ -47,6 +47,9 @@ SHA256: dict[str, str] = {
 """SHA-256 of the published files that the book uses, by their path at the source."""
 
 
+pooch.get_logger().setLevel("WARNING")  # else a page shows, as if something were wrong, what it downloads
+
+
 class DownloadError(OSError):
     """A download failed; the message names the source, what is wrong and what to do."""
 

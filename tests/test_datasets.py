@@ -462,6 +462,16 @@ class TestSources:
         server.close()
         assert datasets.get_dataset("sen1floods11")["event"].tolist() == ["Spain"]
 
+    def test_a_download_that_works_says_nothing(self, server, tmp_path):
+        """On a page, words on standard error are a fault."""
+        program = "import sys; from ml4ops_helpers.sources import download; from pathlib import Path; "
+        program += "download(sys.argv[1], Path(sys.argv[2]), source='floods', sha256=sys.argv[3])"
+        server.files = {"x.tif": b"x"}
+        asked = [f"{server.url}/x.tif", str(tmp_path / "x.tif"), hashlib.sha256(b"x").hexdigest()]
+        done = subprocess.run([sys.executable, "-c", program, *asked], capture_output=True, text=True, check=True)
+        assert (tmp_path / "x.tif").read_bytes() == b"x"
+        assert (done.stdout, done.stderr) == ("", "")
+
     def test_file_without_a_known_hash_is_taken_with_a_warning(self, server, tmp_path):
         server.files = {"x.tif": b"x"}
         with pytest.warns(UserWarning, match=r"no SHA-256 is known for x\.tif"):
