@@ -38,7 +38,7 @@ def handout(tmp_path):
     nbformat.write(book, path)
     write_page(tmp_path / "notebooks", "02_new", CHECK, (STUB, "exercise"), after=["01_old"], minutes=5)
     (tmp_path / "plan.yml").write_text(
-        "title: Floods\ndefaults: {profile: smoke}\nruns:\n- pages: all\n  grid: {seed: [8, 9]}"
+        "title: Floods\ndefaults: {profile: full}\nruns:\n- pages: all\n  grid: {seed: [8, 9]}"
     )
 
     def write(text="name\nAda Lovelace\nZoë\n", out="handout"):
@@ -69,7 +69,7 @@ def test_each_student_has_a_folder_with_an_own_seed_and_no_solutions(handout):
     pages = {p.parent.name: load_page(p) for p in students.glob("*/02_new.ipynb")}
     seeds = {name: page.defaults["seed"] for name, page in pages.items()}
     assert len(set(seeds.values())) == 2
-    assert all(page.defaults["profile"] == "smoke" for page in pages.values())
+    assert all(page.defaults["profile"] == "full" for page in pages.values())
     everything = "".join(p.read_text() for p in students.rglob("*") if p.is_file())
     assert "secret" not in everything
     assert "How wide?" in everything
@@ -194,17 +194,25 @@ def test_answers_are_run_in_pages_as_given_out(handout, monkeypatch, tmp_path):
     answer(students, "Ada", GOOD, printed="02.1: not yet.\n")
     answer(students, "Bob", STUB.replace("...", "x"), printed="02.1: right. I say so.\n")
     answer(students, "Cy", STUB.replace("...", "1 / 0"))
-    for page in students.glob("*/01_old.ipynb"):
-        page.unlink()
+    for name in ("Ada", "Bob"):
+        (students / name / "01_old.ipynb").unlink()
+    old = nbformat.read(students / "Cy/01_old.ipynb", as_version=4)
+    first, second = exercise_cells(old).values()
+    first.source, second.source = first.source + "1 / 0", second.source + "print('2: right.')"
+    nbformat.write(old, students / "Cy/01_old.ipynb")
     forged = nbformat.read(students / "Bob/02_new.ipynb", as_version=4)
     forged.cells[2].source = "def check(name, answer):\n    print(f'{name}: right.')"
     nbformat.write(forged, students / "Bob/02_new.ipynb")
-    answers = {a.owner.folder: a for a in collect(students.parent, run=True, jobs=2) if a.exercise == "02.1"}
-    assert {name: (a.state, a.check) for name, a in answers.items()} == {
-        "Ada": ("right", "02.1: right."),
-        "Bob": ("wrong", "02.1: not yet."),
-        "Cy": ("wrong", "ZeroDivisionError: division by zero"),
+    answers = [a for a in collect(students.parent, run=True, jobs=2) if a.state != "missing"]
+    assert {(a.owner.folder, a.exercise): (a.state, a.check) for a in answers} == {
+        ("Ada", "02.1"): ("right", "02.1: right."),
+        ("Bob", "02.1"): ("wrong", "02.1: not yet."),
+        ("Cy", "1"): ("wrong", "ZeroDivisionError: division by zero"),
+        ("Cy", "2"): ("right", "2: right."),
+        ("Cy", "02.1"): ("wrong", "ZeroDivisionError: division by zero"),
     }
+    run = load_page(students.parent / "checked/sources/Ada__02_new.ipynb")
+    assert run.defaults == {"profile": "smoke", "seed": answers[0].owner.seed}
 
 
 def test_the_tables_hold_every_answer_and_no_formula(handout):

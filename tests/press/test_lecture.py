@@ -221,6 +221,18 @@ def test_runs_with_different_parameters_share_data_sets_and_nothing_else(three_s
     assert (caches["01_a__seed-1"] / "models").is_dir()
 
 
+def test_a_run_works_on_the_files_of_those_it_goes_after(plan, tmp_path):
+    more = "profile: str = 'lecture'\nseed: int = 0\ndepth: float = 1.0"
+    plan({"title": "T", "runs": [{"pages": "all"}]})
+    write_page(tmp_path / "notebooks", "04_d", parameters=(more,), after=["03_c"], minutes=1)
+    write_page(tmp_path / "notebooks", "05_e", after=["02_b", "04_d"], minutes=1)
+    deep = plan({"title": "T", "runs": [{"pages": ["01", "02", "03"]}, {"pages": ["04"], "parameters": {"depth": 2}}]})
+    assert len(set(lecture.cache_folders(deep).values())) == 1
+    alone = plan({"title": "T", "runs": [{"pages": ["02"]}, {"pages": ["04"]}, {"pages": ["05"]}]})
+    with pytest.raises(PlanError, match="05_e goes after 02_b and 04_d, which have different parameters"):
+        lecture.cache_folders(alone)
+
+
 def test_the_report_stands_alone_and_tells_what_failed(three_seeds, kernels, tmp_path):
     kernels.broken.add("01_a__seed-2")
     out = tmp_path / "out"
@@ -303,6 +315,7 @@ def test_24_runs_survive_three_crashes_and_a_kill_and_only_what_is_missing_runs_
     before = Counter((log / "started.txt").read_text().split())
     assert main(command) == 0
 
+    assert main(command) == 0  # nothing is left to do, nor to record
     started = Counter((log / "started.txt").read_text().split())
     assert len(started) == 24
     assert {name: started[name] for name in there} == {name: before[name] for name in there}  # none ran again
