@@ -9,23 +9,18 @@ where that does not hold, a page gets papermill and a kernel of the ordinary kin
 
 from __future__ import annotations
 
-import atexit
-import ctypes
 import gc
 import importlib
 import os
 import shutil
-import signal
 import sys
 import threading
-import traceback
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
-import psutil
+from .processes import adopt_orphans, die_with_parent, end_family, leave
 
 TOOLS = ("ml4ops_helpers", "papermill.__main__", "ipykernel.kernelapp", "ml4ops_helpers.press.kernels")
 """What every forked page needs. The helper package comes first: it silences a warning of those after it."""
@@ -35,8 +30,6 @@ LOG = "papermill.log"
 
 HARMLESS_THREADS = {"jemalloc_bg_thd"}
 """Threads that their library takes down before a fork and starts again after it."""
-
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 @dataclass(frozen=True)
@@ -166,43 +159,6 @@ def other_threads() -> list[str]:
     return sorted((task / "comm").read_text().strip() for task in tasks)
 
 
-def end_family(pid: int, itself: bool = True) -> None:
-    """Kill a process and all that it started, those that run away while this goes on included.
-
-    Args:
-        pid: the process; 0 or one that has ended is none.
-        itself: whether it is to be killed, too, and not only what it started.
-    """
-    while True:
-        try:
-            parent = psutil.Process(pid) if pid else None
-            family = [*parent.children(recursive=True), *[parent] * itself] if parent else []
-        except psutil.NoSuchProcess:
-            return
-        family = [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
-        if not family:
-            return
-        for member in family:
-            member.kill()
-        psutil.wait_procs([p for p in family if p.pid != pid], timeout=0.2)
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the system kill this process when its parent is gone (Linux).
-
-    Args:
-        parent: the parent's process id.
-    """
-    _control(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it went before the call above
-        os._exit(1)
-
-
-def _control(option: int, value: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
-
-
 def run_page(order: Order, environment: dict[str, str]) -> NoReturn:
     """In a process of its own: run papermill, either as a new program or right here with a forked kernel.
 
@@ -223,31 +179,10 @@ def run_page(order: Order, environment: dict[str, str]) -> NoReturn:
 def main() -> None:
     """Serve, and in a forked process do what was ordered."""
     del sys.path[0]  # the folder where this began; a kernel's launcher takes it out, too
-    _control(PR_SET_CHILD_SUBREAPER, 1)
+    adopt_orphans()
     template = Template(Connection(int(sys.argv[1])))
     if order := template.serve():
         run_page(order, template.environment(order))
-
-
-def leave(work: Callable[[], object]) -> NoReturn:
-    """Do the work of a forked process and end it, as a program ends, but without taking its libraries apart.
-
-    Args:
-        work: what is to be done; may raise SystemExit.
-    """
-    code = 1
-    try:
-        work()
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:
-        traceback.print_exc()
-    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as at the end of any program
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 if __name__ == "__main__":

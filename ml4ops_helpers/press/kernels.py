@@ -21,7 +21,7 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
-from .forking import die_with_parent, leave
+from .processes import die_with_parent, leave
 
 LAUNCHER = [sys.executable, "-m", "ipykernel_launcher"]
 """How the kernels begin that a forked one can stand for: those of this very Python."""

@@ -10,7 +10,6 @@ own place and that folder, or the package itself.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
@@ -18,12 +17,11 @@ from functools import cache
 from pathlib import Path
 
 from .package import Package, Statement, Target
-from .syntax import Code, Import
+from .syntax import Code, Import, parse_cells
 
 NEVER_IMPORTED = ("press", "cli")
 """Parts that count only for a page that names them."""
 
-MAGIC = re.compile(r"^(\s*)(?:[\w.,\s]*=\s*)?[%!?].*$|^(\s*)\S.*\?\s*$", re.MULTILINE)
 SHOWS_SOURCE = {"help", "inspect", "__doc__"}
 """Names by which documentation and comments can come to show on a page."""
 
@@ -65,7 +63,7 @@ class Walk:
         Args:
             cells: their sources.
         """
-        magic, tree = _parse_cells(cells)
+        magic, tree = parse_cells(cells)
         self._page_texts = magic
         if tree is None:
             self._everything()
@@ -244,24 +242,6 @@ class Walk:
 def _is_command(text: str) -> bool:
     """Whether a text may be a command line of the package, whose program is called like the package's first part."""
     return bool(re.search(r"(?<![\w./-])ml4ops(?![\w.-])", text))
-
-
-def _parse_cells(cells: Iterable[str]) -> tuple[set[str], ast.Module | None]:
-    """Lines that are no Python, and the rest as one program; None when that can't be read."""
-    texts: set[str] = set()
-    body: list[ast.stmt] = []
-    for cell in cells:
-        try:
-            body += ast.parse(cell).body
-            continue
-        except SyntaxError:
-            texts |= {cell if cell.startswith("%%") else found[0] for found in MAGIC.finditer(cell)}
-        try:
-            body += ast.parse(MAGIC.sub(lambda found: f"{found[1] or found[2] or ''}pass", cell)).body
-        except SyntaxError:
-            if not cell.startswith("%%"):
-                return texts, None
-    return texts, ast.Module(body, [])
 
 
 def _digest(text: str) -> str:

@@ -27,6 +27,9 @@ UNKNOWABLE = {"exec", "eval", "globals", "runpy", "pkgutil"}
 """Names by which code can use what its source does not name."""
 
 
+MAGIC = re.compile(r"^(\s*)(?:[\w.,\s]*=\s*)?[%!?].*$|^(\s*)\S.*\?\s*$", re.MULTILINE)
+
+
 @dataclass(frozen=True)
 class Import:
     """A name bound by an import.
@@ -209,3 +212,31 @@ def _calls(node: ast.AST) -> bool:
     """Whether a call in it may do more than make a value."""
     calls = [n.func for n in ast.walk(node) if isinstance(n, ast.Call)]
     return any(next(_chains(f), ("",))[0] not in HARMLESS_CALLS for f in calls)
+
+
+def parse_cells(cells: Iterable[str]) -> tuple[set[str], ast.Module | None]:
+    r"""What notebook cells hold: lines that are no Python, and the rest as one program.
+
+    Args:
+        cells: their sources.
+
+    Returns:
+        The lines; the program, or None when it can't be read.
+
+    >>> parse_cells(["%matplotlib inline\na = 1"])[0]
+    {'%matplotlib inline'}
+    """
+    texts: set[str] = set()
+    body: list[ast.stmt] = []
+    for cell in cells:
+        try:
+            body += ast.parse(cell).body
+            continue
+        except SyntaxError:
+            texts |= {cell if cell.startswith("%%") else found[0] for found in MAGIC.finditer(cell)}
+        try:
+            body += ast.parse(MAGIC.sub(lambda found: f"{found[1] or found[2] or ''}pass", cell)).body
+        except SyntaxError:
+            if not cell.startswith("%%"):
+                return texts, None
+    return texts, ast.Module(body, [])
