@@ -156,7 +156,7 @@ def _check_figures(site: Path) -> Iterator[str]:
     for path in sorted((site / "_images").glob("*")):
         if path.is_file() and path.stat().st_size > FIGURE_BYTES:
             size = f"{path.stat().st_size / 1000:.0f} kB"
-            yield f"_images/{path.name}: {size}, more than {FIGURE_BYTES / 1000:.0f}; draw it smaller or with less detail"
+            yield f"_images/{path.name}: {size}, more than {FIGURE_BYTES / 1000:.0f}; draw it with less detail"
 
 
 def _check_redirects(root: Path, site: Path) -> Iterator[str]:
@@ -169,7 +169,7 @@ def _check_redirects(root: Path, site: Path) -> Iterator[str]:
 
 
 def external_links(root: Path) -> dict[str, list[str]]:
-    """Addresses of other servers that the built site links to, and the pages that do; the book's own files are left out.
+    """Addresses elsewhere that the built site links to, and the pages that do; the book's own files are left out.
 
     Args:
         root: folder of ``_toc.yml``, with the site in ``_build/html``.

@@ -2,12 +2,13 @@
 
 MEASURE = r"""() => {
   const problems = [];
-  const name = e => e.tagName.toLowerCase() + (e.id ? '#' + e.id : '') + [...e.classList].map(c => '.' + c).join('');
+  const name = e => [e.tagName.toLowerCase() + (e.id ? '#' + e.id : ''), ...e.classList].join('.');
   const room = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth > room) {
-    const apart = e => { for (let p = e; p && p !== document.body; p = p.parentElement)
-      if (getComputedStyle(p).position === 'fixed' || (p !== e && getComputedStyle(p).overflowX !== 'visible')) return true;
-      return false; };
+    const apart = e => { for (let p = e; p && p !== document.body; p = p.parentElement) {
+      const style = getComputedStyle(p);
+      if (style.position === 'fixed' || (p !== e && style.overflowX !== 'visible')) return true;
+    } return false; };
     const wide = [...document.body.querySelectorAll('*')].filter(e => {
       const box = e.getBoundingClientRect(); return box.width > 0 && box.right > room + 1 && !apart(e); });
     const far = Math.max(...wide.map(e => e.getBoundingClientRect().right));
@@ -19,7 +20,8 @@ MEASURE = r"""() => {
     if (image.complete && !image.naturalWidth) problems.push(`image does not load: ${image.getAttribute('src')}`);
   const maths = [...document.querySelectorAll('span.math, div.math')];
   const bare = maths.filter(m => !m.querySelector('mjx-container')?.getBoundingClientRect().width && m.offsetParent);
-  if (bare.length) problems.push(`${bare.length} of ${maths.length} formulas are not set: ${bare[0].textContent.trim().slice(0, 40)}`);
+  const some = bare.length ? bare[0].textContent.trim().slice(0, 40) : '';
+  if (bare.length) problems.push(`${bare.length} of ${maths.length} formulas are not set: ${some}`);
   const wrong = document.querySelectorAll('mjx-merror, [data-mjx-error]');
   if (wrong.length) problems.push(`a formula has an error: ${wrong[0].textContent.slice(0, 80)}`);
   return problems;
@@ -39,7 +41,7 @@ RUN_AXE = r"""async () => {
     return `${v.id} (${v.impact}), ${v.nodes.length} of them, the first ${first.target.join(' ')}: ${why}`;
   });
 }"""
-"""What axe-core calls serious or critical. One of the tokens of code that look alike stays, or it would take seconds."""
+"""What axe-core calls serious or critical. Of tokens of code that look alike one stays, or it would take seconds."""
 
 KEYBOARD_STEP = r"""() => {
   const e = document.activeElement;
@@ -47,7 +49,7 @@ KEYBOARD_STEP = r"""() => {
   const box = e.getBoundingClientRect();
   const marked = (style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0) || style.boxShadow !== 'none';
   const place = e.closest('#pst-skip-link, .skip-link') ? 'skip link'
-    : e.closest('.search-button, .search-button__button, .search-button-field, form[role=search], .bd-search') ? 'search'
+    : e.closest('.search-button, .search-button-field, .bd-search') ? 'search'
     : e.closest('.bd-sidebar-primary nav') ? 'navigation'
     : e.closest('article.bd-article') ? 'text' : 'elsewhere';
   const said = (e.getAttribute('aria-label') || e.textContent || '').trim().replace(/\s+/g, ' ').slice(0, 40);
@@ -57,6 +59,13 @@ KEYBOARD_STEP = r"""() => {
 
 FIND_WORDS = r"""() => {
   const text = [...document.querySelectorAll('article.bd-article p, article.bd-article h1, article.bd-article h2')];
-  return text.map(e => e.textContent).join(' ').toLowerCase().split(/[^a-zäöüß0-9]+/);
+  const prose = text.filter(e => !e.closest('.cell_output, details'));
+  return prose.map(e => e.textContent).join(' ').toLowerCase().split(/[^a-zäöüß0-9]+/);
 }"""
 """Words of a page's prose."""
+
+STOPS_IN_TEXT = r"""() => {
+  const stops = document.querySelectorAll('article.bd-article :is(a[href], button, input, [tabindex="0"])');
+  return [...stops].filter(e => e.checkVisibility({visibilityProperty: true})).length;
+}"""
+"""How many places of a page's text the keyboard should reach."""

@@ -16,6 +16,7 @@ PROGRAM = browser.find_browser()
 needs_browser = pytest.mark.skipif(PROGRAM is None, reason="no browser here: install Chromium or set ML4OPS_BROWSER")
 NOISE = base64.b64encode(random.Random(0).randbytes(700_000)).decode()
 SOUND = page('<p>A sentence.</p><img src="line.svg" alt="A line that rises from left to right.">')
+TRAP = "<script>document.querySelector('article a').onfocus = () => document.querySelector('button').focus()</script>"
 BROKEN = {
     "image": (page('<img src="gone.png" alt="A figure that is not there.">'), "request failed: gone.png (404)"),
     "damaged": (page('<img src="search.html" alt="A figure that is no figure.">'), "image does not load: search.html"),
@@ -27,7 +28,7 @@ BROKEN = {
     "away": (page('<script src="https://cdn.example/a.js"></script>'), "asks another server: https://cdn.example/a.js"),
     "formula": (page(r'<p><span class="math">\(x^2\)</span></p>'), r"1 of 1 formulas are not set: \(x^2\)"),
     "blind": (page("<style>a:focus { outline: none }</style>"), "one can't see that a more rivers has the focus"),
-    "trapped": (page(text="<h1>Rivers</h1><p>Rivers.</p>"), "keyboard: 80 steps do not reach the text"),
+    "trapped": (page(TRAP), "keyboard: 80 steps do not reach the text"),
     "lost": (
         page(text="<h1>Lakes</h1><p>Lakes. <a href='#text'>More</a></p>"),
         "the search for 'lakes', a word",

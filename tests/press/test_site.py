@@ -2,27 +2,30 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
+from bs4 import BeautifulSoup
 from tiny_pages import write_page
 
-from ml4ops_helpers.press import check, site
+from ml4ops_helpers.press import browser, check, site, topics
 from ml4ops_helpers.press.publish import publish, write_notebook
+from ml4ops_helpers.press.repository import read_config
 from ml4ops_helpers.press.site import SiteError
 
 ALT = "A line that rises from zero to one."
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-CONFIG = {
-    "title": "Floods",
-    "only_build_toc_files": True,
-    "repository": {"url": "https://github.com/owner/repo", "branch": "main", "path_to_book": ""},
-    "execute": {"execute_notebooks": "off"},
-    "launch_buttons": {"colab_url": "https://colab.research.google.com"},
-    "sphinx": {"recursive_update": True, "config": {"html_theme_options": {"navbar_persistent": []}}},
+ROOT = Path(__file__).parents[2]
+CONFIG = read_config(ROOT)
+CONFIG["repository"] |= {"url": "https://github.com/owner/repo"}
+CONFIG["sphinx"]["config"] |= {"redirects": {"notebooks/01_old": "01_a.html"}}
+TOPICS = {
+    "Rivers": {"pages": ["notebooks/01_a"], "modules": ["rivers"], "tests": ["tests/test_a.py::test_rivers_flow"]}
 }
-TOC = {"format": "jb-book", "root": "book/intro", "chapters": [{"file": "notebooks/01_a"}, {"file": "book/glossary"}]}
+FILES = ["notebooks/01_a", "book/glossary", "book/topics"]
+TOC = {"format": "jb-book", "root": "book/introduction", "chapters": [{"file": name} for name in FILES]}
 
 
 def write_book(root, prose="# Floods\n\nStart with [](../notebooks/01_a.ipynb).\n"):
@@ -30,7 +33,18 @@ def write_book(root, prose="# Floods\n\nStart with [](../notebooks/01_a.ipynb).\
     (root / "book").mkdir(parents=True)
     (root / "_config.yml").write_text(yaml.safe_dump(CONFIG))
     (root / "_toc.yml").write_text(yaml.safe_dump(TOC))
-    (root / "book" / "intro.md").write_text(prose)
+    (root / "book" / "introduction.md").write_text(prose)
+    shutil.copytree(ROOT / "book/_static", root / "book/_static")
+    shutil.copytree(ROOT / "book/figures", root / "book/figures")
+    shutil.copy(ROOT / "book/references.bib", root / "book")
+    (root / "book/topics.md").write_text(f"# Topics\n\n{topics.MARK}\n")
+    (root / "book/topics.yml").write_text(yaml.safe_dump(TOPICS))
+    for path, text in (
+        ("tests/test_a.py", "\n\ndef test_rivers_flow():\n    pass\n"),
+        ("ml4ops_helpers/rivers.py", ""),
+    ):
+        (root / path).parent.mkdir(exist_ok=True)
+        (root / path).write_text(text)
     (root / "book" / "glossary.md").write_text("# Glossary\n\nChip\n: A small scene.\n")
     cells = [("import ml4ops_helpers", "setup"), "show()"]
     source = nbformat.read(write_page(root / "notebooks", "01_a", *cells, after=[], minutes=2), as_version=4)
@@ -76,28 +90,98 @@ def test_setup_is_folded_and_parameters_are_shown_as_written(html):
     assert html.count("tag_parameters") == 1
 
 
+def test_both_notebooks_can_be_downloaded(book, html):
+    site = book / "_build/html"
+    assert 'href="../_downloads/clean/notebooks/01_a.ipynb"' in html
+    assert 'href="../_sources/notebooks/01_a.ipynb"' in html
+    clean = nbformat.read(site / "_downloads/clean/notebooks/01_a.ipynb", as_version=4)
+    executed = nbformat.read(site / "_sources/notebooks/01_a.ipynb", as_version=4)
+    assert not [c for c in clean.cells if c.get("outputs")]
+    assert [c for c in executed.cells if c.get("outputs")]
+
+
+def test_a_page_is_edited_where_its_source_is(html):
+    assert 'href="https://github.com/owner/repo/edit/main/notebooks/01_a.ipynb"' in html
+
+
+def test_a_shared_page_shows_title_description_and_picture(book):
+    page = BeautifulSoup((book / "_build/html/book/introduction.html").read_text(), "html.parser")
+    card = {meta["property"]: meta["content"] for meta in page.select("meta[property^=og]")}
+    assert card["og:title"] == "Floods"
+    assert "Start with" in card["og:description"]
+    assert card["og:url"] == "https://owner.github.io/repo/book/introduction.html"
+    picture = book / "_build/html" / card["og:image"].removeprefix("https://owner.github.io/repo/")
+    assert picture.suffix == ".png"
+    assert picture.is_file()
+
+
+def test_a_renamed_page_leads_to_the_new_one(book):
+    assert "01_a.html" in (book / "_build/html/notebooks/01_old.html").read_text()
+
+
+def test_the_page_for_what_is_not_found_works_at_any_depth(book):
+    page = BeautifulSoup((book / "_build/html/404.html").read_text(), "html.parser")
+    loads = [e.get("src") or e.get("href") for e in page.select("script[src], link[rel=stylesheet], article a[href]")]
+    assert {"/repo/book/introduction.html", "/repo/search.html"} <= set(loads)
+    assert [a for a in loads if not a.startswith(("/repo/", "#"))] == []
+
+
+def test_topics_lead_to_pages_code_and_tests(book):
+    text = (book / "_build/html/book/topics.html").read_text()
+    assert 'href="../notebooks/01_a.html"' in text
+    assert 'href="https://github.com/owner/repo/blob/main/ml4ops_helpers/rivers.py"' in text
+    assert '<a class="reference external" href="https://github.com/owner/repo/blob/main/tests/test_a.py#L3">' in text
+    assert "rivers flow" in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "said"),
+    [
+        ("pages", "book/gone", "Rivers: no page book/gone"),
+        ("modules", "gone", "Rivers: no module gone"),
+        ("tests", "tests/test_a.py::test_gone", "Rivers: no test tests/test_a.py::test_gone"),
+        ("tests", "tests/gone.py::test_gone", "Rivers: no test tests/gone.py::test_gone"),
+    ],
+)
+def test_a_topic_that_names_what_is_not_there_stops_the_build(book, tmp_path, kind, name, said):
+    shutil.copytree(book, tmp_path / "book", ignore=shutil.ignore_patterns("html", "site"))
+    table = {"Rivers": TOPICS["Rivers"] | {kind: [name]}}
+    (tmp_path / "book/book/topics.yml").write_text(yaml.safe_dump(table))
+    with pytest.raises(SiteError, match=said):
+        site.build_site(tmp_path / "book")
+
+
+def test_the_topics_of_this_book_name_what_is_there():
+    assert list(topics.find_missing(ROOT, yaml.safe_load((ROOT / topics.TABLE).read_text()))) == []
+
+
+@pytest.mark.skipif(browser.find_browser() is None, reason="no browser here: install Chromium or set ML4OPS_BROWSER")
+def test_the_built_book_is_sound_in_a_browser(book):
+    assert browser.check_in_browser(book, browser.find_browser()) == []
+
+
 def test_facts_of_the_run_do_not_show(html):
     assert "secret-key" not in html
 
 
 def test_other_folders_are_no_part_of_the_site(book):
     pages = {p.relative_to(book / "_build/html").as_posix() for p in (book / "_build/html").rglob("*.html")}
-    assert {"book/intro.html", "book/glossary.html", "notebooks/01_a.html"} <= pages
+    assert {"book/introduction.html", "book/glossary.html", "notebooks/01_a.html"} <= pages
     assert not [p for p in pages if "stray" in p or "README" in p or "notes" in p]
 
 
 def test_a_warning_keeps_the_last_good_site_until_a_build_succeeds(book, tmp_path):
     root = tmp_path / "book"
     shutil.copytree(book, root)
-    before = (root / "_build/html/book/intro.html").read_bytes()
-    (root / "book" / "intro.md").write_text("# Floods\n\nSee [](absent.md).\n")
-    with pytest.raises(SiteError, match=r"book/intro\.md:3: WARNING: .*absent"):
+    before = (root / "_build/html/book/introduction.html").read_bytes()
+    (root / "book" / "introduction.md").write_text("# Floods\n\nSee [](absent.md).\n")
+    with pytest.raises(SiteError, match=r"book/introduction\.md:3: WARNING: .*absent"):
         site.build_site(root)
-    assert (root / "_build/html/book/intro.html").read_bytes() == before
-    (root / "book" / "intro.md").write_text("# Rivers\n")
+    assert (root / "_build/html/book/introduction.html").read_bytes() == before
+    (root / "book" / "introduction.md").write_text("# Rivers\n")
     (root / "_toc.yml").write_text(yaml.safe_dump(TOC | {"chapters": TOC["chapters"][:1]}))
     site.build_site(root)
-    assert "<h1>Rivers" in (root / "_build/html/book/intro.html").read_text()
+    assert "<h1>Rivers" in (root / "_build/html/book/introduction.html").read_text()
     assert not (root / "_build/html/book/glossary.html").exists()
 
 
@@ -152,14 +236,28 @@ def broken(book, tmp_path):
         ("<h1>01_a", f'<img src="gone.png" alt="{ALT}"><h1>01_a', "image gone.png is missing"),
         ("<h1>01_a", '<script src="https://cdn.example/a.js"></script><h1>', "loads https://cdn.example/a.js from"),
         ("<h1>01_a", '<a href="gone.html">x</a><h1>01_a', "link gone.html leads nowhere"),
-        ("<h1>01_a", '<a href="../book/intro.html#gone">x</a><h1>', "leads to a page without that place"),
+        ("<h1>01_a", '<a href="../book/introduction.html#gone">x</a><h1>', "leads to a page without that place"),
         ("blob/main/notebooks/01_a", "blob/main/book/01_a", "Colab link to book/01_a.ipynb, which is not tracked"),
+        ("github/owner/repo/blob", "github/other/repo/blob", "Colab link to other/repo, main; the settings name owner"),
+        ("repo/blob/main/notebooks", "repo/blob/dev/notebooks", "Colab link to owner/repo, dev; the settings name"),
+        ("edit/main/notebooks/01_a.ipynb", "edit/main/book/glossary.md", "edit link to book/glossary.md, which is an"),
+        ("<h1>01_a", f'<img alt="{ALT}" src="../_static/logo.png"><h1>', "has the alt text of another one"),
         ("colab.research.google.com", "example.org", "has no Colab link to notebooks/01_a.ipynb"),
     ],
 )
 def test_each_fault_of_a_page_is_found(broken, old, new, problem):
     found = broken(old, new)
     assert any(p.startswith("notebooks/01_a.html: ") and problem in p for p in found), found
+
+
+def test_a_heavy_figure_is_told(broken):
+    (broken.root / "_build/html/_images/big.webp").write_bytes(bytes(260_000))
+    assert "_images/big.webp: 260 kB, more than 250; draw it with less detail" in broken()
+
+
+def test_a_redirect_that_leads_nowhere_is_told(broken):
+    problem = "_config.yml: redirect of notebooks/01_old to 01_a.html leads nowhere"
+    assert problem in broken(remove="notebooks/01_old.html")
 
 
 @pytest.mark.parametrize(
@@ -177,5 +275,5 @@ def test_each_missing_file_is_found(broken, remove, problem):
 def test_colab_links_lead_to_what_git_tracks(broken):
     subprocess.run(["git", "init", "-q"], cwd=broken.root, check=True)
     assert "notebooks/01_a.html: Colab link to notebooks/01_a.ipynb, which is not tracked" in broken()
-    subprocess.run(["git", "add", "notebooks/01_a.ipynb"], cwd=broken.root, check=True)
+    subprocess.run(["git", "add", "book", "ml4ops_helpers", "notebooks", "tests"], cwd=broken.root, check=True)
     assert broken() == []
