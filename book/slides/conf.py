@@ -2,7 +2,7 @@
 
 project = "MLOps for Earth Observation"
 extensions = ["myst_parser", "sphinx_revealjs", "sphinx-mathjax-offline", "ml4ops_helpers.press.slide_cells"]
-exclude_patterns = ["images", "_static"]
+exclude_patterns = ["images", "_static", "demos"]
 myst_enable_extensions = ["colon_fence", "dollarmath", "attrs_inline"]
 html_static_path = ["_static"]
 pygments_style = "default"

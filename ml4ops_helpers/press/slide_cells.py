@@ -5,12 +5,24 @@
 ```
 
 ``show`` is ``code``, ``figure``, ``output`` (tables and printed lines), or several with commas; default all there are.
-So code and figures of the slides are those of the pages, and can't drift from them.
+So code and figures of the slides are those of the pages, and can't drift from them. And what commands print, run when
+the slides are built, in a folder that holds the files of ``demos``:
+
+```{demo}
+python seed.py 1
+```
+
+``file`` shows one of those files first; ``fails`` is for commands that are to end with an error.
 """
 
 from __future__ import annotations
 
 import base64
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -87,6 +99,42 @@ class Cell(SphinxDirective):
                 yield nodes.literal_block(text, text.rstrip(), language="none", classes=["output"])
 
 
+class Demo(SphinxDirective):
+    """Show commands, one a line, and what they print."""
+
+    has_content = True
+    option_spec: ClassVar[dict[str, Any]] = {"file": directives.unchanged, "fails": directives.flag}
+
+    def run(self) -> list[nodes.Node]:
+        """The file, when one is named, then the commands with what each printed."""
+        demos = Path(self.env.srcdir) / "demos"
+        shown: list[nodes.Node] = []
+        if name := self.options.get("file"):
+            text = (demos / name).read_text(encoding="utf-8").rstrip().replace("\n\n\n", "\n\n")
+            shown.append(nodes.literal_block(text, text, language="bash" if name.endswith(".sh") else "python"))
+            self.env.note_dependency(str(demos / name))
+        lines = []
+        with tempfile.TemporaryDirectory(prefix="ml4ops-demo-") as folder:
+            work = Path(folder) / "work"
+            shutil.copytree(demos, work)
+            for command in self.content:
+                lines += [f"$ {command}", *self._output(command, work).splitlines()]
+        text = "\n".join(lines)
+        return [*shown, nodes.literal_block(text, text, language="console", classes=["output"])]
+
+    def _output(self, command: str, work: Path) -> str:
+        """What a command prints, errors too, as the programs of this environment run it."""
+        given = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        given |= {"HYDRA_FULL_ERROR": "", "PYTHONWARNINGS": "ignore", "HOME": str(work.parent)}
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=work, env=given, text=True, timeout=300, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        if bool(done.returncode) != ("fails" in self.options):
+            raise self.error(f"{command}: ended with {done.returncode}: {done.stdout.strip()[-400:]}")
+        return done.stdout
+
+
 def _alt(cell: NotebookNode) -> str:
     return str(cell.metadata.get("mystnb", {}).get("image", {}).get("alt", ""))
 
@@ -113,4 +161,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directive and where the executed pages are."""
     app.add_config_value("slide_notebooks", "", "env")
     app.add_directive("cell", Cell)
+    app.add_directive("demo", Demo)
     return {"parallel_read_safe": True, "version": "1"}

@@ -32,6 +32,7 @@ LOOK = """() => {
     if (box.right - area.left > width * scale + 1) found.push(`${name} "${text}" reaches beyond the right edge`);
     if (part.scrollWidth > part.clientWidth + 1 && ['pre', 'div', 'table'].includes(name) && part.clientWidth)
       found.push(`${name} "${text}" is wider than its place`);
+    if (part.scrollHeight > part.clientHeight + 3 && name === 'pre') found.push(`${name} "${text}" is cut off`);
     if (name === 'img' && !(part.complete && part.naturalWidth)) found.push(`image "${text}" did not load`);
     if (name === 'img' && box.width < 0.15 * width * scale) found.push(`image "${text}" is too small to see`);
   }

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 import shutil
 
 import nbformat
@@ -108,6 +109,7 @@ def test_what_a_browser_finds(book):
     wide = '<div style="width: 3000px">a very long line</div>'
     bad = f"\n## Long\n\n{lines}\n{NOTES}\n## Wide\n\n{wide}\n{NOTES}\n## Mute\n\ntext\n\n## Lost\n\n[there](https://x.test)"
     bad += '\n\n<a href="../no.html">gone</a> <img src="images/no.png" alt="lost picture">\n' + NOTES
+    bad += f'\n## Cut\n\n<pre style="height: 40px; overflow: hidden">1<br>2<br>3<br>4</pre>\n{NOTES}'
     (book / "book/slides/deck.md").write_text(SOUND + bad)
     build_slides(book)
     told = "\n".join(check_slides(book, find_browser()))
@@ -117,10 +119,24 @@ def test_what_a_browser_finds(book):
         "slide 6 (Mute): has no speaker notes",
         "slide 7 (Lost): link ../no.html leads nowhere",
         'slide 7 (Lost): image "lost picture" did not load',
+        "slide 8 (Cut): pre",
     ):
         assert f"deck, {problem}" in told
     assert "slide 2" not in told
     assert "slide 3" not in told
+
+
+def test_commands_show_what_they_print(book):
+    demo = f"\n## Demo\n\n```{{demo}}\n:file: seed.py\nCOMMANDS\n```\n{NOTES}"
+    (book / "book/slides/deck.md").write_text(SOUND + demo.replace("COMMANDS", "python seed.py 3\necho $((6 * 7))"))
+    build_slides(book)
+    html = (book / SLIDES / "deck.html").read_text()
+    assert "default_rng" in html
+    assert re.search(r">42\b", html)
+    assert not list((book / "book/slides").rglob("*.pyc"))
+    (book / "book/slides/deck.md").write_text(SOUND + demo.replace("COMMANDS", "python seed.py"))
+    with pytest.raises(SiteError, match=r"deck.md.*\n?.*python seed.py: ended with 1: .*IndexError"):
+        build_slides(book)
 
 
 def test_no_slides_to_check(book):
