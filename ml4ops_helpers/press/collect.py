@@ -154,9 +154,9 @@ def _printed(cell: NotebookNode | None, name: str) -> str:
         if output.output_type == "error":
             return f"{output.ename}: {output.evalue}"
         if output.output_type == "stream" and output.name == "stdout":
-            lines = [line for line in str(output.text).splitlines() if line.startswith(f"{name}: ")]
-            if lines:
-                return lines[-1]
+            _, mark, said = f"\n{output.text}".rpartition(f"\n{name}: ")
+            if mark:  # what is said runs over several lines
+                return " ".join(f"{name}: {said}".split())
     return ""
 
 

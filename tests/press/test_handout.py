@@ -150,7 +150,7 @@ def test_work_that_came_back_is_never_written_over(handout):
 
 def test_what_a_returned_notebook_shows_is_told(handout):
     students = handout()
-    answer(students, "Ada_Lovelace", GOOD, printed="02.1: right. Well done.\n")
+    answer(students, "Ada_Lovelace", GOOD, printed="working\n02.1: right. Well\ndone.\n")
     answer(students, "Zoë", "import math\n\nx = math.pi", page="01_old.ipynb")
     answers = told(students)
     assert {key: a.state for key, a in answers.items()} == {
