@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ml4ops_helpers import cli
-from ml4ops_helpers.press import check, pages, runner, site
+from ml4ops_helpers.press import adopt, browser, check, pages, runner, scaffold, site
 from ml4ops_helpers.press.runner import Outcome
 
 
@@ -97,6 +97,36 @@ def test_site_builds_or_checks(monkeypatch, tmp_path, capsys):
     assert cli.main(["site", "--check"]) == 1
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("1 problems in the site\n", "a.html: shows a traceback\n")
+
+
+def test_the_site_is_looked_at_in_a_browser_where_there_is_one(monkeypatch, capsys):
+    monkeypatch.setattr(browser, "check_in_browser", lambda root, program: [f"a.html: {program}"])
+    monkeypatch.setattr(browser, "find_browser", lambda: "chromium")
+    assert cli.main(["site", "--browser"]) == 1
+    assert capsys.readouterr().err == "a.html: chromium\n"
+    monkeypatch.setattr(browser, "find_browser", lambda: None)
+    assert cli.main(["site", "--browser"]) == 0
+    assert "no browser found, so none was used; install Chromium" in capsys.readouterr().out
+
+
+def test_links_to_other_servers_are_listed(monkeypatch, capsys):
+    monkeypatch.setattr(check, "external_links", lambda root: {"https://a.example/": ["book/a", "book/b"]})
+    assert cli.main(["site", "--links"]) == 0
+    assert capsys.readouterr().out == "https://a.example/  book/a, book/b\n"
+
+
+def test_a_page_is_begun_and_a_fork_adopted(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(scaffold, "new_page", lambda root, name: root / f"09_{name}.ipynb")
+    assert cli.main(["new", "map_a_fire", "--root", str(tmp_path)]) == 0
+    assert "09_map_a_fire.ipynb: written" in capsys.readouterr().out
+    monkeypatch.setattr(adopt, "adopt", lambda root, slug, branch: ["README.md", f"{slug} {branch}"])
+    assert cli.main(["adopt", "a/b", "--branch", "dev", "--root", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "README.md\na/b dev\n2 files changed\n"
+
+
+def test_a_wrong_name_is_told_in_one_line(capsys, tmp_path):
+    assert cli.main(["new", "Fire", "--root", str(tmp_path)]) == 2
+    assert "'Fire' is no name of a page" in capsys.readouterr().err
 
 
 def test_site_fails_in_one_line_without_a_book(tmp_path, capsys):
