@@ -134,7 +134,7 @@ def test_commands_show_what_they_print(book):
     assert "\n42</code>" in html
     assert not list((book / "book/slides").rglob("*.pyc"))
     (book / "book/slides/deck.md").write_text(SOUND + demo.replace("COMMANDS", "python seed.py"))
-    with pytest.raises(SiteError, match=r"deck.md.*\n?.*python seed.py: ended with 1: .*IndexError"):
+    with pytest.raises(SiteError, match=r"(?s)deck\.md:\d+: .*python seed\.py: ended with 1: .*IndexError"):
         build_slides(book)
 
 
