@@ -16,7 +16,16 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    Response,
+    TimeoutError,
+    async_playwright,
+)
 
 from .probes import FIND_WORDS, KEYBOARD_STEP, MEASURE, RUN_AXE, STOPS_IN_TEXT
 from .repository import read_config, repository_of
@@ -31,6 +40,12 @@ PAGE_BYTES = 600_000
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SIDE_BY_SIDE = 3
 """Pages looked at a time: while one waits for the browser, another one computes."""
+
+PATIENCE = 120_000
+"""Milliseconds to wait for a page on a busy machine."""
+
+SEARCH_TIME = 15_000
+"""Milliseconds within which the search must find a page."""
 
 SETTLE = 400
 """Milliseconds that the theme takes to adapt to another width."""
@@ -146,6 +161,7 @@ class Visit:
             reduced_motion="reduce",
             viewport={"width": self._width, "height": 900},
         )
+        context.set_default_timeout(PATIENCE)
         page = await context.new_page()
         page.on("request", self._see)
         page.on("console", self._hear)
@@ -217,8 +233,8 @@ class Visit:
         await page.goto(f"{self.address}search.html?q={quote(word)}", wait_until="load")
         found = f'#search-results a[href*="{Path(self.page).name}"]'
         try:
-            await page.wait_for_selector(found, state="attached", timeout=5000)
-        except Exception:
+            await page.wait_for_selector(found, state="attached", timeout=SEARCH_TIME)
+        except TimeoutError:
             self.report(f"the search for {word!r}, a word of the page, does not find it")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +41,15 @@ class SiteHandler(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
+class SiteServer(ThreadingHTTPServer):
+    """A server that says nothing when a browser leaves a page before its files have come."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a connection that was cut."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
 @contextmanager
 def serve_site(site: Path, prefix: str) -> Iterator[str]:
     """Serve a site on loopback for as long as the block lasts.
@@ -52,7 +62,7 @@ def serve_site(site: Path, prefix: str) -> Iterator[str]:
         Address of the server, without the path.
     """
     handler = partial(SiteHandler, directory=str(site), prefix=prefix)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with SiteServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
