@@ -48,7 +48,7 @@ def timetable(plan: Plan) -> str:
         link = f"[{page_title(page.notebook)}](../notebooks/{page.path.name})"
         rows.append(f"| {part} | {link} | {page.minutes:g} | {shown} |")
         work, machine = work + page.minutes, machine + seconds * len(runs) / 60
-    total = f"| **in all** | | **{work:g}** | **{machine:.1f}** |"
+    total = f"| **in all** | | **{work:g}** | {f'**{machine:.1f}**' if machine else '–'} |"
     return "\n".join((*HEAD, *rows, total))
 
 

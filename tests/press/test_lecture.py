@@ -151,6 +151,7 @@ def test_the_guide_gets_the_timetable_of_each_plan(tmp_path):
     assert "The site shows the timetable here" not in guide
     row = "| Before the break | [Scope the problem](../notebooks/01_scope_the_problem.ipynb) | 33 | 1.5 |"
     assert guide.count(row) == 1
+    assert "| **in all** | | **158** | **1.5** |" in guide
     assert "| Week 1: scope |" in guide
     assert "Train a model](../notebooks/03_train_a_model.ipynb) | 40 | – |" in guide
 
