@@ -56,11 +56,14 @@ def test_an_early_exit_a_dead_kernel_and_an_endless_cell_fail_the_page(tmp_path,
     write_page(tmp_path / "notebooks", "01_exit", "import sys\n\nsys.exit()", "x = 1")
     write_page(tmp_path / "notebooks", "02_dead", "import os\n\nos._exit(0)")
     write_page(tmp_path / "notebooks", "03_endless", "while True:\n    pass")
-    messages = {name: o.message for name, o in run(jobs=3, cell_timeout=3).items()}
+    deaf = "import signal\nimport time\n\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(300)"
+    write_page(tmp_path / "notebooks", "04_deaf", deaf)
+    messages = {name: o.message for name, o in run(jobs=4, cell_timeout=3).items()}
     assert messages["01_exit"].startswith("01_exit.ipynb, cell 3: SystemExit")
     assert messages["02_dead"] == "02_dead.ipynb, cell 3: nbclient.exceptions.DeadKernelError: Kernel died"
     assert messages["03_endless"].startswith("03_endless.ipynb, cell 3, line ")
     assert "timed out" in messages["03_endless"]
+    assert "timed out" in messages["04_deaf"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX systems")

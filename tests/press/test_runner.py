@@ -114,6 +114,18 @@ def test_the_longest_chain_starts_first(folder, run, kernels):
     assert kernels.started == ["03_first_of_a_chain", "02_long", "04_last_of_a_chain", "01_short"]
 
 
+def test_recorded_times_come_before_what_authors_say(folder, run, kernels):
+    kernels.times = {"01_a": 1.0, "02_b": 30.0, "03_c": 5.0}
+    for name, minutes in {"01_a": 30, "02_b": 10, "03_c": 20}.items():
+        write_page(folder, name, minutes=minutes)
+    run(jobs=1)
+    assert kernels.started == ["01_a", "03_c", "02_b"]  # nothing is known but the authors' minutes
+    write_page(folder, "04_d", minutes=45)  # new: a quarter of a second a minute, like the page in the middle
+    kernels.started.clear()
+    run(jobs=1, force=True)
+    assert kernels.started == ["02_b", "04_d", "03_c", "01_a"]
+
+
 def test_a_failure_keeps_the_last_good_page_and_the_broken_one(folder, run, kernels, out):
     write_page(folder, "01_a", "x = 1")
     write_page(folder, "02_b")

@@ -34,6 +34,7 @@ class Kernels:
     most: int = 0
     leave: object = None  # function from the page and its parameters to the executed page
     seconds: float = 1.0
+    times: dict = field(default_factory=dict)  # of pages that take other times than that
     peak_mb: float = 100.0
 
     def start(self, page, parameters, threads, cell_timeout, **options):
@@ -56,7 +57,7 @@ class PretendedRun:
         return self.left <= 0
 
     def seconds(self):
-        return self.kernels.seconds
+        return self.kernels.times.get(self.page.name, self.kernels.seconds)
 
     def stop(self):
         self.kernels.stopped.add(self.page.name)
