@@ -23,6 +23,7 @@ HARMLESS = tuple(
         r"\[W.* NNPACK\.cpp.*\] Could not initialize NNPACK! Reason: Unsupported hardware\.",  # torch, older processors
         r"OMP: Info #276: omp_set_nested routine deprecated",  # OpenMP, on some systems at its start
         r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d INFO (mlflow|alembic)\.",  # MLflow sets up its store
+        r".*UserWarning: A worker stopped while some jobs were given to the executor\.",  # joblib takes a new one
         r"INFO  \[alembic\.runtime\.migration\] ",
     )
 )
