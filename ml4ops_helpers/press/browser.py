@@ -27,13 +27,16 @@ from playwright.async_api import (
     async_playwright,
 )
 
-from .probes import FIND_WORDS, KEYBOARD_STEP, MEASURE, RUN_AXE, STOPS_IN_TEXT
+from .probes import FIND_WORDS, KEYBOARD_STEP, MEASURE, RUN_AXE, SHOWN, STOPS_IN_TEXT
 from .repository import read_config, repository_of
 from .serving import serve_site
 from .site import BUILT, SiteError, pages_of
 
 THEMES = ("light", "dark")
-WIDTHS = (390, 1280)
+WIDTHS = (1280, 390)
+COLOUR_RULES = ["color-contrast", "link-in-text-block"]
+"""Rules of axe-core whose findings hang on the theme."""
+
 PAGE_BYTES = 600_000
 """Most that a page may weigh without its figures, compressed as servers send it."""
 
@@ -48,7 +51,7 @@ SEARCH_TIME = 15_000
 """Milliseconds within which the search must find a page."""
 
 SETTLE = 400
-"""Milliseconds that the theme takes to adapt to another width."""
+"""Milliseconds that a page takes to adapt to another width or theme."""
 
 MOST_STEPS = 80
 """Steps by keyboard within which one reaches the text."""
@@ -96,11 +99,11 @@ def check_in_browser(root: Path, program: str) -> list[str]:
 
 
 async def _check_pages(program: str, address: str, site: Path, pages: list[str]) -> list[str]:
-    """Every page in every theme, several at a time."""
+    """Every page, several at a time."""
     turns = asyncio.Semaphore(SIDE_BY_SIDE)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        visits = [Visit(address, site, page, theme, turns) for page in pages for theme in THEMES]
+        visits = [Visit(address, site, page, turns) for page in pages]
         try:
             await asyncio.gather(*(visit.make(browser) for visit in visits))
         finally:
@@ -110,13 +113,12 @@ async def _check_pages(program: str, address: str, site: Path, pages: list[str])
 
 @dataclass
 class Visit:
-    """One page in one theme, at every width.
+    """One page, at every width and in every theme.
 
     Attributes:
         address: where the site is served.
         site: its files.
         page: path of the page.
-        theme: ``light`` or ``dark``.
         turns: how many visits may go on at a time.
         problems: what was found.
     """
@@ -124,15 +126,15 @@ class Visit:
     address: str
     site: Path
     page: str
-    theme: str
     turns: asyncio.Semaphore
     problems: list[str] = field(default_factory=list)
     _loaded: dict[str, int] = field(default_factory=dict)
-    _width: int = WIDTHS[-1]
+    _width: int = WIDTHS[0]
+    _theme: str = THEMES[0]
 
     def report(self, what: str) -> None:
         """Note a problem of the page as it is shown now."""
-        self.problems.append(f"{self.page}, {self.theme}, {self._width} px: {what}")
+        self.problems.append(f"{self.page}, {self._theme}, {self._width} px: {what}")
 
     async def make(self, browser: Browser) -> None:
         """Look at the page in a fresh browser profile, so that it is met for the first time."""
@@ -142,22 +144,28 @@ class Visit:
                 "!window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)"
             )
             await page.evaluate(AXE_SCRIPT)
-            for self._width in reversed(WIDTHS):
-                await page.set_viewport_size({"width": self._width, "height": 900})
-                await page.wait_for_timeout(SETTLE)
-                await self._measure(page)
-            if self.theme == THEMES[0]:
-                self._width = WIDTHS[-1]
-                await page.set_viewport_size({"width": self._width, "height": 900})
-                self._weigh()
-                await self._walk(page)
-                if self.page not in ("search.html", NOT_FOUND):
-                    await self._search(page)
+            for self._width in WIDTHS:
+                for self._theme in THEMES:
+                    await self._set(page)
+                    await self._measure(page)
+            self._width, self._theme = WIDTHS[0], THEMES[0]
+            await self._set(page)
+            self._weigh()
+            await self._walk(page)
+            if self.page not in ("search.html", NOT_FOUND):
+                await self._search(page)
+
+    async def _set(self, page: Page) -> None:
+        """Bring a page to the width and theme of now, as a reader's window and system would."""
+        await page.set_viewport_size({"width": self._width, "height": 900})
+        await page.emulate_media(color_scheme="dark" if self._theme == "dark" else "light")
+        await page.wait_for_function(SHOWN, arg=[self._width, self._theme])
+        await page.wait_for_timeout(SETTLE)
 
     @asynccontextmanager
     async def _open(self, browser: Browser) -> AsyncIterator[Page]:
         context: BrowserContext = await browser.new_context(
-            color_scheme="dark" if self.theme == "dark" else "light",
+            color_scheme="light",
             reduced_motion="reduce",
             viewport={"width": self._width, "height": 900},
         )
@@ -208,7 +216,8 @@ class Visit:
         """What can be read from the page as it stands, and what axe-core says of it."""
         for problem in await page.evaluate(MEASURE):
             self.report(problem)
-        for finding in await page.evaluate(RUN_AXE):
+        rules = None if self._theme == THEMES[0] else COLOUR_RULES  # the others see the same in each theme
+        for finding in await page.evaluate(RUN_AXE, rules):
             self.report(finding)
 
     async def _walk(self, page: Page) -> None:

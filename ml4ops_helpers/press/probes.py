@@ -1,5 +1,10 @@
 """What is asked of a page in the browser. Each probe is a JavaScript function; its answer is plain data."""
 
+SHOWN = """([width, theme]) =>
+  innerWidth === width && matchMedia(`(prefers-color-scheme: ${theme})`).matches
+  && (document.documentElement.dataset.theme ?? theme) === theme"""
+"""Whether a page has come to a width and a theme."""
+
 MEASURE = r"""() => {
   const problems = [];
   const name = e => [e.tagName.toLowerCase() + (e.id ? '#' + e.id : ''), ...e.classList].join('.');
@@ -28,13 +33,14 @@ MEASURE = r"""() => {
 }"""
 """Problems that show in the geometry of a page: width, images, formulas."""
 
-RUN_AXE = r"""async () => {
+RUN_AXE = r"""async rules => {
   const known = new Set();
   for (const token of document.querySelectorAll('.highlight pre span')) {
     const look = token.className + getComputedStyle(token).color;
     if (known.has(look)) token.replaceWith(...token.childNodes); else known.add(look);
   }
-  const found = await axe.run({exclude: [['mjx-container']]}, {resultTypes: ['violations'], preload: false});
+  const options = {resultTypes: ['violations'], preload: false, ...(rules && {runOnly: rules})};
+  const found = await axe.run({exclude: [['mjx-container']]}, options);
   return found.violations.filter(v => ['serious', 'critical'].includes(v.impact)).map(v => {
     const first = v.nodes[0];
     const why = [...first.any, ...first.all, ...first.none].map(c => c.message)[0] ?? v.help;

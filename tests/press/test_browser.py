@@ -17,6 +17,7 @@ needs_browser = pytest.mark.skipif(PROGRAM is None, reason="no browser here: ins
 NOISE = base64.b64encode(random.Random(0).randbytes(700_000)).decode()
 SOUND = page('<p>A sentence.</p><img src="line.svg" alt="A line that rises from left to right.">')
 TRAP = "<script>document.querySelector('article a').onfocus = () => document.querySelector('button').focus()</script>"
+NIGHT = "<style>@media (prefers-color-scheme: dark) { p { color: #333; background: #000 } }</style>"
 BROKEN = {
     "image": (page('<img src="gone.png" alt="A figure that is not there.">'), "request failed: gone.png (404)"),
     "damaged": (page('<img src="search.html" alt="A figure that is no figure.">'), "image does not load: search.html"),
@@ -24,6 +25,7 @@ BROKEN = {
     "console": (page("<script>console.error('bad mode')</script>"), "error in the console: bad mode"),
     "wide": (page('<p id="broad" style="width: 2000px">wide</p>'), "scrolls sideways by"),
     "faint": (page('<p style="color: #ccc; background: #fff">faint</p>'), "color-contrast (serious), 1 of them"),
+    "night": (page(NIGHT), "night.html, dark, 390 px: color-contrast (serious), 2 of them"),
     "nameless": (page("<button></button>"), "button-name (critical), 1 of them, the first"),
     "away": (page('<script src="https://cdn.example/a.js"></script>'), "asks another server: https://cdn.example/a.js"),
     "formula": (page(r'<p><span class="math">\(x^2\)</span></p>'), r"1 of 1 formulas are not set: \(x^2\)"),
@@ -65,7 +67,9 @@ def test_a_fault_of_one_theme_or_width_is_told_there_only(found):
     shown = "".join(f for f in found if f.startswith("wide.html") and "sideways" in f)
     assert "390 px: scrolls sideways by 16" in shown
     assert "p#broad" in shown
-    assert not [f for f in found if f.startswith("faint.html") and "contrast" not in f]
+    assert {f.split(":")[0] for f in found if f.startswith("night")} == {
+        f"night.html, dark, {w} px" for w in (390, 1280)
+    }
 
 
 def test_the_browser_that_is_named_must_be_there(monkeypatch):
