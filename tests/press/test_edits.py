@@ -201,6 +201,7 @@ def test_there_are_enough_edits():
     [
         ("from floods.deep import *", ("deep.py", "return 0", "return 1"), True),
         ("import floods.deep as m\n\ngetattr(m, 'd' + 'ry')()", ("deep.py", "return 0", "return 1"), True),
+        ("import floods.deep as m\n\nm.__dict__['dry']()", ("deep.py", "return 0", "return 1"), True),
         ("import floods.deep\n\nfloods.deep.bottom()", ("deep.py", "return 0", "return 1"), False),
         ("import floods.deep\n\nfloods.deep.dry()", ("deep.py", "return 0", "return 1"), True),
         ("import importlib\n\nimportlib.import_module('floods.deep').dry()", ("deep.py", "return 0", "return 1"), True),
