@@ -16,6 +16,8 @@ from nbformat import NotebookNode
 from .contracts import Contract, at_profile, in_words, missed
 from .pages import Page
 
+FINISH = ".finish()"
+
 
 def broken_promises(page: Page, published: NotebookNode, since: float = 0.0) -> list[str]:
     """Clauses of a page's contract that its run broke, one line each; none when all is well.
@@ -43,9 +45,9 @@ def is_figure(output: Mapping[str, Any]) -> bool:
 
 def _place(page: Page, breach: Breach) -> str:
     """The cell in which a page says what a breach is about, as far as one does."""
-    quoted = f'"{breach.says}"'
-    numbers = [n for n, c in enumerate(page.notebook.cells, start=1) if c.cell_type == "code" and quoted in c.source]
-    return f", cell {numbers[-1]}" if breach.says and numbers else ""
+    cells = enumerate(page.notebook.cells, start=1)
+    numbers = [n for n, c in cells if breach.says and c.cell_type == "code" and breach.says in c.source]
+    return f", cell {numbers[-1]}" if numbers else ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Breach:
     Attributes:
         clause: its name.
         text: what was found and what was wanted.
-        says: a name that stands in quotes in the cell it is about, or "".
+        says: code that stands in the cell it is about, or "".
     """
 
     clause: str
@@ -74,7 +76,9 @@ def judge(contract: Contract, run: Mapping[str, Any], figures: int) -> list[Brea
     if not contract:
         return []
     if not (record := run.get("record")):
-        return [Breach("record", "found none, wanted the one that lesson.finish() leaves at the end of the page")]
+        return [
+            Breach("record", "found none, wanted the one that lesson.finish() leaves at the end of the page", FINISH)
+        ]
     return [
         *_judge_record(record, run["parameters"]),
         *_judge_metrics(contract, record["metrics"], run["parameters"].get("profile")),
@@ -85,7 +89,9 @@ def judge(contract: Contract, run: Mapping[str, Any], figures: int) -> list[Brea
 def _judge_record(record: Mapping[str, Any], parameters: Mapping[str, Any]) -> Iterator[Breach]:
     """Whether the page did something, and with the parameters that it was given."""
     if record["seconds"] <= 0:
-        yield Breach("record", "found a page that took 0 s, wanted one that starts before its work and finishes after")
+        yield Breach(
+            "record", "found a page that took 0 s, wanted one that starts before its work and finishes after", FINISH
+        )
     for name in ("profile", "seed"):
         if name in parameters and record[name] != parameters[name]:
             yield Breach(f"parameter {name}", f"found a page run with {record[name]!r}, wanted {parameters[name]!r}")
@@ -96,10 +102,12 @@ def _judge_metrics(contract: Contract, metrics: Mapping[str, Any], profile: obje
         asked = at_profile(limits, profile)
         if name not in metrics:
             if not limits.get("optional"):
-                yield Breach(f"metric {name!r}", f"found none, wanted {in_words(asked) if asked else 'one'}", name)
+                yield Breach(
+                    f"metric {name!r}", f"found none, wanted {in_words(asked) if asked else 'one'}", f'"{name}"'
+                )
         elif wanted := missed(metrics[name], asked):
             value = "an undefined value" if metrics[name] is None else f"{metrics[name]!r}"
-            yield Breach(f"metric {name!r}", f"found {value}, wanted {wanted}", name)
+            yield Breach(f"metric {name!r}", f"found {value}, wanted {wanted}", f'"{name}"')
 
 
 def _judge_effort(contract: Contract, run: Mapping[str, Any], figures: int) -> Iterator[Breach]:

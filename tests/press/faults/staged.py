@@ -158,9 +158,10 @@ IN_THE_RUN = [
      "01_a.ipynb: contract, metric 'IoU in Spain': found 0.3, wanted at least 0.4"),
     ("no figure", without(3), "01_a.ipynb: contract, figures: found 0, wanted at least 1"),
     ("end not reached", without(5),
-     "01_a.ipynb: contract, record: found none, wanted the one that lesson.finish() leaves at the end of the page"),
+     "01_a.ipynb, cell 5: contract, record: found none, wanted the one that lesson.finish() leaves at the end of the "
+     "page"),
     ("page that did nothing", record(seconds=0.0),
-     "01_a.ipynb: contract, record: found a page that took 0 s, wanted one that starts before its work and "
+     "01_a.ipynb, cell 5: contract, record: found a page that took 0 s, wanted one that starts before its work and "
      "finishes after"),
     ("page that ignores its seed", record(seed=7),
      "01_a.ipynb: contract, parameter seed: found a page run with 7, wanted 0"),
