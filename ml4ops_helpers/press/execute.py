@@ -120,8 +120,8 @@ def _last_words(log: str) -> str:
 def _environment(threads: int, folder: Path) -> dict[str, str]:
     """Environment of the kernel: its share of the threads, no progress bars, nothing of the user's own settings."""
     given = os.environ | COMMON_SETTINGS | {"OMP_NUM_THREADS": str(threads)}
-    # Of a page that is killed nothing shall be left in the user's folders.
     given.pop("PYTEST_CURRENT_TEST", None)  # makes kernels overlook what libraries write past Python
+    # Of a page that is killed nothing shall be left in the user's folders.
     given |= {"IPYTHONDIR": str(folder / "ipython"), "JUPYTER_RUNTIME_DIR": str(folder / "runtime")}
     # The kernel starts in a folder of its own: relative paths would point elsewhere.
     absolute = {name: str(Path(given[name]).resolve()) for name in ("ML4OPS_DATA", "ML4OPS_CACHE") if given.get(name)}
