@@ -15,6 +15,7 @@ from ml4ops_helpers.press.execute import Run, heavy_modules
 from ml4ops_helpers.press.forking import Order
 from ml4ops_helpers.press.keeper import LOST, Keeper
 from ml4ops_helpers.press.pages import PageError, load_page
+from ml4ops_helpers.press.processes import end_family
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
 
@@ -102,6 +103,18 @@ def test_a_graphics_processor_in_use_is_a_reason_not_to_fork(monkeypatch):
     used = SimpleNamespace(cuda=SimpleNamespace(is_initialized=lambda: True))
     monkeypatch.setitem(sys.modules, "torch", used)
     assert forking.unsafe() == "a graphics processor is in use"
+
+
+def test_a_family_ends_together():
+    parent = subprocess.Popen(["sh", "-c", "sleep 300 & setsid sleep 300 & wait"])
+    family = psutil.Process(parent.pid)
+    wait_until(lambda: len(family.children(recursive=True)) == 2, 10)
+    children = family.children(recursive=True)
+    end_family(parent.pid, itself=False)
+    assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
+    end_family(parent.pid)
+    assert parent.wait(10) is not None
+    end_family(parent.pid)  # of one that has ended nothing is left to do
 
 
 def test_a_process_that_is_lost_fails_its_pages(tmp_path):
