@@ -2,8 +2,11 @@
 
 import base64
 import random
+import shutil
+import subprocess
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from press_sites import page, write_site
@@ -98,3 +101,20 @@ def test_the_site_is_served_as_its_host_does(tmp_path):
                 urllib.request.urlopen(address + lost)
             assert answer.value.code == 404
             assert "Page not found" in answer.value.read().decode()
+
+
+def test_the_servers_name_a_browser_or_say_what_to_do(tmp_path):
+    """Where none is and none can be installed, CI fails instead of skipping the check."""
+    for tool in ("bash", "env"):
+        (tmp_path / tool).symlink_to(str(shutil.which(tool)))
+    for tool, answer in (("id", "echo 1000"), ("my-browser", "exit 0")):
+        (tmp_path / tool).write_text(f"#!/bin/sh\n{answer}\n")
+        (tmp_path / tool).chmod(0o755)
+    script = Path(__file__).parents[2] / ".ci/browser"
+    only = {"PATH": str(tmp_path)}
+    done = subprocess.run([script], env=only, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "install Chromium" in done.stderr
+    named = only | {"ML4OPS_BROWSER": "my-browser"}
+    done = subprocess.run([script], env=named, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{tmp_path}/my-browser\n"
