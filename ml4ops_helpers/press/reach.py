@@ -64,12 +64,13 @@ class Walk:
             cells: their sources.
         """
         magic, tree = parse_cells(cells)
-        self._page_texts = magic
+        self._page_texts = set(magic)
         if tree is None:
             self._everything()
         else:
             code = Code(tree.body)
             self._page_texts |= code.texts
+            code.chains.update(tuple(n.split(".")) for t in magic for n in re.findall(r"[A-Za-z_]\w*(?:\.\w+)*", t))
             self._todo.append((code, None))
         while self._todo:
             self._follow_code(*self._todo.pop())

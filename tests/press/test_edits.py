@@ -217,6 +217,8 @@ def test_there_are_enough_edits():
         ("%%time\nfrom floods.deep import dry", ("deep.py", "return 0", "return 1"), True),
         ("import subprocess\n\nsubprocess.run(['ml4ops', 'map', 'a', 'b'])", ("deep.py", "return 0", "return 1"), True),
         ("eval('1')", ("deep.py", "return 0", "return 1"), True),
+        ("from floods.deep import dry\n\n%timeit dry()", ("deep.py", "return 0", "return 1"), True),
+        ("from floods.deep import dry\n\n%timeit 1 + 1", ("deep.py", "return 0", "return 1"), False),
         ("for", ("deep.py", "return 0", "return 1"), True),
         ("from floods.numbers import double\n\nhelp(double)", ("numbers.py", '"""Twice."""', '"""Two."""'), True),
         ("from floods.numbers import double\n\ndouble?", ("numbers.py", "# as one", "# as each"), True),
