@@ -167,13 +167,14 @@ def table(results: dict[str, object]) -> str:
         lines.append(f"| {name} | {' | '.join(faster)} |")
     over = span["makespan"] / span["bound"] - 1
     lines += ["", "| | measured | target |", "|---|---|---|"]
-    ratio = plain["wall"] / batch["ml4ops run"]["wall"]
-    lines.append(f"| six short pages, times as fast as papermill one after another | {ratio:.2f} | ≥ 2.5 |")
+    for what, kind in {"wall": "by the clock", "cpu": "in processor time"}.items():
+        ratio = plain[what] / batch["ml4ops run"][what]
+        lines.append(f"| six short pages, times as fast as papermill one after another, {kind} | {ratio:.2f} | ≥ 2.5 |")
     lines.append(f"| {len(WAITS)} uneven pages, time above the lower bound | {over:+.1%} | ≤ +20 % |")
     lines.append(f"| processes left after `kill -9`, of {kill['before']} | {kill['left']} | 0 |")
-    about = f"{results['cores']} cores, {results['load']:.1f} other processes running on average"
-    lines.append(f"\n{results['date']}, {results['processor']}, {about}, papermill {results['papermill']}, "
-                 f"medians of {results['rounds']} rounds.")  # fmt: skip
+    about = f"{results['cores']} cores, load {results['load']:.1f} by others at the beginning"
+    rounds = "one round" if results["rounds"] == 1 else f"medians of {results['rounds']} rounds"
+    lines.append(f"\n{results['date']}, {results['processor']}, {about}, papermill {results['papermill']}, {rounds}.")
     return "\n".join(lines) + "\n"
 
 
