@@ -14,6 +14,7 @@ from nbformat import NotebookNode
 
 from .jobs import run_facts
 from .pages import read_notebook
+from .repository import repository_of
 
 COVER_TAG = "cover"
 """Tag of the notebook cell whose figure the README shows."""
@@ -30,9 +31,7 @@ def colab_url(config: dict[str, dict[str, str]], path: str) -> str:
     >>> colab_url({"repository": {"url": "https://github.com/owner/repo", "branch": "main"}}, "notebooks/01_a.ipynb")
     'https://colab.research.google.com/github/owner/repo/blob/main/notebooks/01_a.ipynb'
     """
-    repository = config["repository"]
-    slug = repository["url"].removeprefix("https://github.com/")
-    return f"https://colab.research.google.com/github/{slug}/blob/{repository['branch']}/{path}"
+    return repository_of(config).colab(path)
 
 
 def page_title(notebook: NotebookNode) -> str:
