@@ -53,6 +53,11 @@ class Page:
         """File name without ``.ipynb``."""
         return self.path.stem
 
+    @property
+    def exclusive(self) -> bool:
+        """Whether it runs with no other page beside it, and so with all threads: a page that trains."""
+        return bool(self.notebook.metadata.get("ml4ops", {}).get("exclusive", False))
+
 
 def read_notebook(path: Path) -> NotebookNode:
     """Read a notebook of format 4.
@@ -177,6 +182,8 @@ def _read_metadata(metadata: object, name: str) -> tuple[tuple[str, ...], float,
         raise PageError(f"{name}: metadata ml4ops.after is {after!r}; give a list of page names")
     if isinstance(minutes, bool) or not isinstance(minutes, int | float) or minutes <= 0:
         raise PageError(f"{name}: metadata ml4ops.minutes is {minutes!r}; give a number above 0")
+    if not isinstance(metadata.get("exclusive", False), bool):
+        raise PageError(f"{name}: metadata ml4ops.exclusive is {metadata['exclusive']!r}; give true or false")
     try:
         return tuple(after), float(minutes), read_contract(metadata.get("contract", {}))
     except ContractError as error:

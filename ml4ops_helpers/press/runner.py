@@ -120,9 +120,9 @@ def _work_off(
     try:
         while waiting or running:
             while len(running) < jobs and (ready := _ready(waiting, running)):
-                threads = share_threads(count_cores(), 1 if not running and len(ready) == 1 else jobs)
+                alone = not running and (len(ready) == 1 or ready[0].page.exclusive)
                 waiting.remove(ready[0])
-                running.append((ready[0], start(ready[0], threads)))
+                running.append((ready[0], start(ready[0], share_threads(count_cores(), 1 if alone else jobs))))
             watch({job.page.name: run.seconds() for job, run in running})
             time.sleep(0.05)
             for job, run in [pair for pair in running if pair[1].done()]:
@@ -137,9 +137,11 @@ def _work_off(
 
 
 def _ready(waiting: Sequence[Job], running: Sequence[tuple[Job, Run]]) -> list[Job]:
-    """Jobs that wait for no page that is still to be run."""
+    """Jobs that wait for no page that is still to be run; none while an exclusive one runs, or is next and must wait."""
     ahead = {j.page.name for j in waiting} | {j.page.name for j, _ in running}
-    return [j for j in waiting if not ahead & set(j.page.after)]
+    ready = [j for j in waiting if not ahead & set(j.page.after)]
+    exclusive = [j.page.exclusive for j, _ in running] + [j.page.exclusive for j in ready[:1]]
+    return [] if running and any(exclusive) else ready
 
 
 def share_threads(cores: int, pages: int) -> int:

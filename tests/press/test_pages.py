@@ -35,6 +35,7 @@ def test_a_sound_page_tells_its_parameters_and_what_it_waits_for(tmp_path):
         ({"parameters": ('seed: int = "0"',)}, "parameter seed is declared int, its default '0' is not"),
         ({"after": "03_train"}, "ml4ops.after is '03_train'; give a list"),
         ({"minutes": 0}, "ml4ops.minutes is 0; give a number above 0"),
+        ({"exclusive": "yes"}, "ml4ops.exclusive is 'yes'; give true or false"),
     ],
 )
 def test_an_unsound_page_is_refused_by_name(tmp_path, change, message):

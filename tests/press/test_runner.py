@@ -105,6 +105,20 @@ def test_a_page_alone_gets_every_core(folder, run, kernels):
     assert kernels.threads == {"01_a": 4, "02_b": 4}
 
 
+def test_nothing_runs_beside_an_exclusive_page(folder, run, kernels):
+    """What it computes must not depend on how many threads others leave to it."""
+    write_page(folder, "01_a", minutes=5)
+    write_page(folder, "02_trains", minutes=4, exclusive=True)
+    write_page(folder, "03_b", minutes=3)
+    write_page(folder, "04_c", minutes=2)
+    run(jobs=2)
+    assert kernels.threads["02_trains"] == 4
+    stops = [line for line in kernels.log if "02_trains" in line]
+    first, last = (kernels.log.index(line) for line in (stops[0], stops[-1]))
+    assert last == first + 1
+    assert kernels.most == 2
+
+
 def test_the_longest_chain_starts_first(folder, run, kernels):
     write_page(folder, "01_short", minutes=1)
     write_page(folder, "02_long", minutes=5)
