@@ -137,7 +137,7 @@ def _work_off(
 
 
 def _ready(waiting: Sequence[Job], running: Sequence[tuple[Job, Run]]) -> list[Job]:
-    """Jobs that wait for no page that is still to be run; none while an exclusive one runs, or is next and must wait."""
+    """Jobs that wait for no page that is still to be run; none while an exclusive one runs, or is next."""
     ahead = {j.page.name for j in waiting} | {j.page.name for j, _ in running}
     ready = [j for j in waiting if not ahead & set(j.page.after)]
     exclusive = [j.page.exclusive for j, _ in running] + [j.page.exclusive for j in ready[:1]]
