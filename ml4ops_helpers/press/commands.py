@@ -7,6 +7,8 @@ import ast
 import os
 import sys
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -235,6 +237,7 @@ def _add_site(commands: Commands) -> None:
 
 
 def _site(options: argparse.Namespace) -> int:
+    from .browser import check_in_browser
     from .check import check_site, external_links
     from .site import SiteError, build_site
 
@@ -245,23 +248,29 @@ def _site(options: argparse.Namespace) -> int:
         if not options.check and not options.browser:
             print(f"the site is in {build_site(options.root)}")
             return 0
-        problems = check_site(options.root) if options.check else _browse(options.root)
+        look = partial(check_in_browser, options.root)
+        return _tell("site", check_site(options.root) if options.check else _in_browser(look))
     except SiteError as error:
         print(error, file=sys.stderr)
         return 1
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    print(f"{len(problems)} problems in the site" if problems else "the site is sound")
-    return int(bool(problems))
 
 
-def _browse(root: Path) -> list[str]:
-    from .browser import check_in_browser, find_browser
+def _in_browser(check: Callable[[str], list[str]]) -> list[str]:
+    """Problems that a check finds with a browser, where there is one."""
+    from .browser import find_browser
 
     if program := find_browser():
-        return check_in_browser(root, program)
+        return check(program)
     print("no browser found, so none was used; install Chromium, or name one in ML4OPS_BROWSER")
     return []
+
+
+def _tell(what: str, problems: list[str]) -> int:
+    """Print problems; the exit code."""
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    print(f"{len(problems)} problems in the {what}" if problems else f"the {what} is sound")
+    return int(bool(problems))
 
 
 def _add_slides(commands: Commands) -> None:
@@ -273,7 +282,6 @@ def _add_slides(commands: Commands) -> None:
 
 
 def _slides(options: argparse.Namespace) -> int:
-    from .browser import find_browser
     from .site import SiteError
     from .slides import build_slides, check_slides
 
@@ -281,18 +289,11 @@ def _slides(options: argparse.Namespace) -> int:
         if not options.check:
             print(f"the slides are in {build_slides(options.root)}")
             return 0
-        program = find_browser()
-        if program is None:
-            print("no browser found, so none was used; install Chromium, or name one in ML4OPS_BROWSER")
-            return 0
-        problems = check_slides(options.root, program, options.pictures)
+        look = partial(check_slides, options.root, pictures=options.pictures)
+        return _tell("set of slides", _in_browser(look))
     except SiteError as error:
         print(error, file=sys.stderr)
         return 1
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    print(f"{len(problems)} problems in the slides" if problems else "the slides are sound")
-    return int(bool(problems))
 
 
 def _add_new(commands: Commands) -> None:
