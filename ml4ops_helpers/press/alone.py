@@ -89,13 +89,16 @@ def make_environment(folder: Path, root: Path, python: str, runtime: Path | None
     """
     environment = Environment(folder)
     _call("uv", "venv", "--quiet", "--seed", "--python", python, str(folder))
-    brought = {"ipykernel": ""} if runtime is None else read_runtime(runtime)
-    _install_brought(environment, brought)
-    before = environment.versions()
+    if runtime:
+        _install_brought(environment, read_runtime(runtime))
+    before = environment.versions() if runtime else {}
     _call("uv", "build", "--quiet", "--wheel", "--out-dir", str(folder / "wheel"), str(root))
     (wheel,) = (folder / "wheel").glob("*.whl")
+    # Beside a runtime by pip, as a page's setup cell does it there; uv is several times faster.
+    install = [str(environment.python), "-m", "pip"] if runtime else ["uv", "pip"]
+    into = [] if runtime else ["--python", str(environment.python)]
     start = time.perf_counter()
-    _call(str(environment.python), "-m", "pip", "install", "--quiet", str(wheel))
+    _call(*install, "install", "--quiet", *into, str(wheel), "ipykernel")
     environment.seconds = time.perf_counter() - start
     after = environment.versions()
     if changed := [f"{n} {v} → {after.get(n, 'removed')}" for n, v in before.items() if after.get(n) != v]:
@@ -127,10 +130,9 @@ def _install_brought(environment: Environment, brought: Mapping[str, str]) -> No
     """Install the packages of a runtime exactly, without the ones that have no wheel for this machine."""
     wanted = dict(brought)
     while wanted:
-        lines = [f"{name}=={version}" if version else name for name, version in wanted.items()]
-        exact = ["--no-deps"] if any(wanted.values()) else []
-        command = ["uv", "pip", "install", "--quiet", "--only-binary", ":all:", *exact]
-        done = _run(*command, "--python", str(environment.python), "-r", "-", text="\n".join(lines))
+        lines = "\n".join(f"{name}=={version}" for name, version in wanted.items())
+        command = ["uv", "pip", "install", "--quiet", "--only-binary", ":all:", "--no-deps"]
+        done = _run(*command, "--python", str(environment.python), "-r", "-", text=lines)
         if not done.returncode:
             return
         culprit = next((name for name in _named(done.stderr) if name in wanted), None)
