@@ -144,7 +144,7 @@ def _write_all(
     title = f"Flood map: {name}"
     outlines = vectorise(change, codes=OUTLINED, min_area=options.min_area, simplify=options.simplify)
     pictures = {
-        f"{when}: {one.path.name}": picture_of(one.path, change.grid, bands=options.bands, offset=options.offset)
+        f"{when}: {_named(one.path)}": picture_of(one.path, change.grid, bands=options.bands, offset=options.offset)
         for when, one in (("before", before), ("after", after))
     }
     shipped = (before.water or after.water) and not options.model.endswith(".safetensors")
@@ -185,16 +185,22 @@ def _facts(before: Observed, after: Observed, change: ClassMap, options: MapOpti
     """How the map was made, for its report."""
     facts = {}
     for when, one in (("before", before), ("after", after)):
-        facts[f"image {when}"] = f"{one.path.name}{'' if one.classes.day is None else f', {one.classes.day}'}"
+        facts[f"image {when}"] = f"{_named(one.path)}{'' if one.classes.day is None else f', {one.classes.day}'}"
         with open_raster(one.file) as source:
             tags = source.tags()
         if "MODEL" in tags:
             facts[f"network, {when}"] = (
                 f"{Path(tags['MODEL']).name}; water from a probability of {float(tags['THRESHOLD']):.3f} on"
             )
-    side = abs(change.grid.transform.a)
-    facts["permanent water"] = options.permanent.name if options.permanent else "no layer given"
-    facts["place"] = "{:.4f}° E, {:.4f}° N".format(*change.grid.centre)
-    facts["grid"] = f"{change.grid.shape[0]} × {change.grid.shape[1]} pixels of {side:g}, {change.grid.crs.to_string()}"
+    grid, side = change.grid, abs(change.grid.transform.a)
+    unit = "degrees" if grid.crs.is_geographic else grid.crs.linear_units
+    facts["permanent water"] = _named(options.permanent) if options.permanent else "no layer given"
+    facts["place"] = "{:.4f}° E, {:.4f}° N".format(*grid.centre)
+    facts["grid"] = f"{grid.shape[0]} × {grid.shape[1]} pixels of {side:g} {unit}, {grid.crs.to_string()}"
     facts["outlines"] = f"patches of at least {options.min_area:g} m², moved by at most {options.simplify:g} m"
     return facts | {"program": f"ml4ops {__version__}"}
+
+
+def _named(path: Path) -> str:
+    """A file with its folder: images before and after often have the same name."""
+    return f"{path.parent.name}/{path.name}" if path.parent.name else path.name

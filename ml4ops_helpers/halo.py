@@ -85,7 +85,7 @@ def _check_same_anywhere(model: Network, halo: int) -> None:
     strip = torch.from_numpy(noise.astype(np.float32))
     whole = model(strip)[..., halo + MULTIPLE : halo + 2 * MULTIPLE]
     window = model(strip[..., MULTIPLE:-MULTIPLE])[..., halo : halo + MULTIPLE]
-    if not torch.allclose(whole, window, rtol=1e-3, atol=1e-3):
+    if (whole - window).abs().max() > 1e-4 * (whole.max() - whole.min()):  # rounding is far below that
         raise ModelError(
             "the network gives a place other results in a window than in the scene (interpolation with aligned "
             "corners?), whatever the halo; interpolate with align_corners=False"

@@ -101,7 +101,19 @@ class _AlignedCorners(nn.Module):
         return nn.functional.interpolate(small, scale_factor=4, mode="bilinear", align_corners=True)
 
 
-@pytest.mark.parametrize(("body", "why"), [(_Pooling(), "farther than 1024"), (_AlignedCorners(), "aligned corners")])
+class _Faint(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x / 100
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (_Pooling(), "farther than 1024"),
+        (_AlignedCorners(), "aligned corners"),
+        (nn.Sequential(_AlignedCorners(), _Faint()), "aligned corners"),  # as of a network not trained yet
+    ],
+)
 def test_models_that_no_halo_can_help_are_refused(body: nn.Module, why: str) -> None:
     with pytest.raises(ModelError, match=why):
         predict_scene(_Wrapped(body), image(40, 40))
