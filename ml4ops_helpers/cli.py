@@ -131,7 +131,7 @@ def _add_map(commands: Commands) -> None:
     parser.add_argument("post", type=Path, metavar="POST", help="scene or class map during or after it")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
     parser.add_argument("--permanent", type=Path, metavar="FILE", help="layer of permanent water (JRC)")
-    parser.add_argument("--dates", type=date.fromisoformat, nargs=2, metavar=("PRE", "POST"), help="YYYY-MM-DD")
+    parser.add_argument("--dates", type=_day, nargs=2, metavar=("PRE", "POST"), help="YYYY-MM-DD")
     _add_mapping(parser)
     parser.add_argument("--min-area", type=_size, default=1000, metavar="M2", help="smallest patch; default: 1000 m²")
     parser.add_argument("--simplify", type=_size, default=10, metavar="M", help="outlines may move by; default: 10 m")
@@ -158,6 +158,13 @@ def _map(options: argparse.Namespace) -> int:
         return 2
     print(*(f"{kind:>10}  {path}" for kind, path in made.items()), sep="\n")
     return 0
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date; write YYYY-MM-DD") from None
 
 
 def _size(text: str) -> float:

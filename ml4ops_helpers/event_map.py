@@ -95,12 +95,17 @@ def map_event(pre: Path | str, post: Path | str, out: Path | str, options: MapOp
         HTML), ``report`` (HTML), and ``pre_class`` and ``post_class`` where a product was mapped.
 
     Raises:
-        SceneError: a file cannot be used, or the two show different places.
+        SceneError: a file cannot be used, the two show different places, or are not one before the other.
         ModelError: there are no such weights.
     """
     out, options = Path(out).absolute(), options or MapOptions()
     if out.exists() and not out.is_dir():
         raise SceneError(f"{out}: a file, expected a folder to write to; choose another name")
+    if Path(pre).resolve() == Path(post).resolve():
+        raise SceneError(f"{pre}: given as the image before and after; nothing can have changed")
+    if options.days and not options.days[0] < options.days[1]:
+        first, second = options.days
+        raise SceneError(f"the image before is of {first}, the one after of {second}; give the earlier one first")
     layer = None if options.permanent is None else read_permanent(options.permanent)
     place = next(folder for folder in (out, *out.parents) if folder.is_dir())
     with tempfile.TemporaryDirectory(prefix=".ml4ops-map-", dir=place) as work:

@@ -57,15 +57,26 @@ def decide_scaling(
     if (factor, addend) != (1.0, 0.0):  # the file itself says it
         scaling = Scaling(factor, addend)
     elif np.issubdtype(np.dtype(source.dtypes[0]), np.floating) and np.nanpercentile(sample, 99) <= BRIGHTEST:
-        scaling = Scaling(1.0, 0.0)
-        if offset:
-            raise SceneError(f"{path}: --offset {offset}, but its values are reflectance, not digital numbers; drop it")
+        scaling = Scaling(1.0, _reflectance_offset(path, sample, offset) / QUANTIFICATION)
     elif landsat:
         scaling = LANDSAT_SCALING
     else:
         scaling = Scaling(1 / QUANTIFICATION, _offset(path, sample, source, offset) / QUANTIFICATION)
     _check_range(path, sample, scaling)
     return scaling
+
+
+def _reflectance_offset(path: Path, sample: Float, given: int | None) -> int:
+    """The offset left in reflectance when digital numbers were divided: 0 unless the caller says otherwise."""
+    dark = float(np.nanpercentile(sample, 1, axis=1).min()) * QUANTIFICATION < DARK
+    if given is None and not dark:
+        raise SceneError(
+            f"{path}: no reflectance of its darkest band is below {DARK / QUANTIFICATION}: a bright scene, or the +1000 "
+            "of processing baseline 04.00, divided by 10000 with the rest? Pass --offset 0 or --offset -1000"
+        )
+    if given and dark:
+        raise SceneError(f"{path}: --offset {given}, but its values are reflectance, not digital numbers; drop it")
+    return given or 0
 
 
 def _offset(path: Path, sample: Float, source: rasterio.DatasetReader, given: int | None) -> int:

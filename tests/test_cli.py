@@ -116,9 +116,11 @@ def test_links_to_other_servers_are_listed(monkeypatch, capsys):
 
 
 def test_a_page_is_begun_and_a_fork_adopted(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(scaffold, "new_page", lambda root, name: root / f"09_{name}.ipynb")
+    monkeypatch.setattr(scaffold, "new_page", lambda root, name: [root / f"09_{name}.ipynb", root / "page_09.py"])
     assert cli.main(["new", "map_a_fire", "--root", str(tmp_path)]) == 0
-    assert "09_map_a_fire.ipynb: written" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "09_map_a_fire.ipynb: written" in out
+    assert "page_09.py: written" in out
     monkeypatch.setattr(adopt, "adopt", lambda root, slug, branch: ["README.md", f"{slug} {branch}"])
     assert cli.main(["adopt", "a/b", "--branch", "dev", "--root", str(tmp_path)]) == 0
     assert capsys.readouterr().out == "README.md\na/b dev\n2 files changed\n"

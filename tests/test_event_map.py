@@ -208,6 +208,12 @@ class TestCommand:
             with pytest.raises(SystemExit) as raised:
                 cli.main(["map", *map(str, pair), "--out", str(tmp_path / "out"), *wrong])
             assert raised.value.code == 2
+        assert "'2024-13-01' is no date; write YYYY-MM-DD" in capsys.readouterr().err
+        reversed_days = ["--dates", "2024-11-01", "2024-10-01"]
+        assert cli.main(["map", *map(str, pair), "--out", str(tmp_path / "out"), *reversed_days]) == 2
+        assert "before is of 2024-11-01, the one after of 2024-10-01" in capsys.readouterr().err
+        assert cli.main(["map", str(pair[0]), str(pair[0]), "--out", str(tmp_path / "out")]) == 2
+        assert "nothing can have changed" in capsys.readouterr().err
         (tmp_path / "file").write_text("")
         assert cli.main(["map", *map(str, pair), "--out", str(tmp_path / "file")]) == 2
         assert "a file, expected a folder" in capsys.readouterr().err

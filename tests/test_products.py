@@ -71,6 +71,13 @@ class TestGeoTiff:
         assert np.isnan(found[:, 3, 4]).all()
         assert np.nanmax(np.abs(found - expected(image * 1e4))) < 1e-6
 
+    def test_offset_left_in_reflectance(self, tiny_scene: Writer) -> None:
+        """Whoever divides digital numbers of baseline 04.00 by 10 000 and forgets the 1000 has 0.1 too much."""
+        path = tiny_scene(image=(tiny_image() + 1000).astype(np.float32) / 1e4, tags=None)
+        refuses(path, r"no reflectance of its darkest band is below 0\.095.*Pass --offset 0 or --offset -1000")
+        assert np.allclose(reflectance(path, offset=-1000), expected(tiny_image()), atol=1e-6)
+        assert np.allclose(reflectance(path, offset=0), expected(tiny_image()) + 0.1, atol=1e-6)
+
     def test_digital_numbers_may_be_floats(self, tiny_scene: Writer) -> None:
         assert np.allclose(reflectance(tiny_scene(image=tiny_image(dtype="float32"))), expected(tiny_image()))
 

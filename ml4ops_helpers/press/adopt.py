@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from pathlib import Path
 
-from .check import tracked_files
 from .repository import Repository, read_config, repository_of
 
 SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
@@ -16,7 +16,7 @@ TEXT = {".py", ".md", ".ipynb", ".yml", ".yaml", ".toml", ".txt", ".cff", ".html
 
 
 def adopt(root: Path, slug: str, branch: str | None = None) -> list[str]:
-    """Rewrite the repository's name and branch wherever a tracked file holds them. Done twice, it changes nothing.
+    """Rewrite the repository's name and branch wherever a file of the book holds them. Done twice, it changes nothing.
 
     Args:
         root: root of the repository.
@@ -36,7 +36,7 @@ def adopt(root: Path, slug: str, branch: str | None = None) -> list[str]:
     if not BRANCH.fullmatch(branch):
         raise ValueError(f"{branch!r} is no name of a branch")
     changed = []
-    for path in sorted(tracked_files(root) | {"_config.yml"}):
+    for path in sorted(own_files(root) | {"_config.yml"}):
         if Path(path).suffix in TEXT and (root / path).is_file():
             text = (root / path).read_text(encoding="utf-8")
             new = rename(text, old, slug, branch)
@@ -46,6 +46,17 @@ def adopt(root: Path, slug: str, branch: str | None = None) -> list[str]:
                 _replace(root / path, new)
                 changed.append(path)
     return changed
+
+
+def own_files(root: Path) -> set[str]:
+    """Paths of the files that are tracked or new, from the root; those that git ignores are not the book's.
+
+    Args:
+        root: root of the repository.
+    """
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    return set(done.stdout.split("\0")) - {""}
 
 
 def rename(text: str, old: Repository, slug: str, branch: str) -> str:

@@ -307,7 +307,8 @@ def _new(options: argparse.Namespace) -> int:
     from .scaffold import new_page
 
     try:
-        print(f"{new_page(options.root, options.name)}: written, and entered in _toc.yml and README.md")
+        print(*(f"{path}: written" for path in new_page(options.root, options.name)), sep="\n")
+        print("Now: ml4ops run, make test; then git add what was written")
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2

@@ -16,7 +16,7 @@ ENTRY = re.compile(r"^ *- file: notebooks/\d\d_\w+\n", re.MULTILINE)
 END_OF_TABLE = "<!-- pages: end -->"
 
 
-def new_page(root: Path, name: str) -> Path:
+def new_page(root: Path, name: str) -> list[Path]:
     """Write a page after the last one. Replace what it says, bit by bit; it runs and is checked at every step.
 
     Args:
@@ -24,7 +24,7 @@ def new_page(root: Path, name: str) -> Path:
         name: what the reader does, such as ``measure_a_river``; its number is found.
 
     Returns:
-        The notebook.
+        The files: notebook and exercises, which are new, and those in which the page was entered.
 
     Raises:
         ValueError: the name has another form, a page has it already, or a file has no place for the page.
@@ -42,7 +42,7 @@ def new_page(root: Path, name: str) -> Path:
     _write(exercises, _filled("exercises.txt", page.stem))
     _write(root / "README.md", _with_row(root, page))
     _write(root / "_toc.yml", contents)
-    return page
+    return [page, exercises, root / "README.md", root / "_toc.yml"]
 
 
 def _filled(template: str, stem: str) -> str:

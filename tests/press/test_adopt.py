@@ -25,6 +25,8 @@ def fork(tmp_path_factory):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, root / name)
     subprocess.run("git init -q && git add -A", shell=True, cwd=root, check=True)
+    new = (root / "notebooks/01_scope_the_problem.ipynb").read_text()
+    (root / "notebooks/99_not_yet_tracked.ipynb").write_text(new)
     changed = adopt(root, "fen-lab/flood.course", "lecture/2027")
     return root, changed
 
@@ -44,6 +46,7 @@ def test_the_setting_and_every_kind_of_file_have_the_new_one(fork):
     assert {"_config.yml", "README.md", "CITATION.cff", "book/how_to_use.md"} <= set(changed)
     assert here.colab("notebooks/01_scope_the_problem.ipynb") in (root / "README.md").read_text()
     assert "git+https://github.com/fen-lab/flood.course" in (root / "notebooks/05_run_inference.ipynb").read_text()
+    assert "fen-lab/flood.course" in (root / "notebooks/99_not_yet_tracked.ipynb").read_text()
     assert "cd flood.course\n" in (root / "book/how_to_use.md").read_text()
 
 
