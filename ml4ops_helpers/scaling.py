@@ -71,8 +71,8 @@ def _reflectance_offset(path: Path, sample: Float, given: int | None) -> int:
     dark = float(np.nanpercentile(sample, 1, axis=1).min()) * QUANTIFICATION < DARK
     if given is None and not dark:
         raise SceneError(
-            f"{path}: no reflectance of its darkest band is below {DARK / QUANTIFICATION}: a bright scene, or the +1000 "
-            "of processing baseline 04.00, divided by 10000 with the rest? Pass --offset 0 or --offset -1000"
+            f"{path}: no reflectance of its darkest band is below {DARK / QUANTIFICATION}: a bright scene, or the "
+            "+1000 of processing baseline 04.00, divided by 10000 with the rest? Pass --offset 0 or --offset -1000"
         )
     if given and dark:
         raise SceneError(f"{path}: --offset {given}, but its values are reflectance, not digital numbers; drop it")
