@@ -99,7 +99,7 @@ def collect(folder: Path, *, run: bool = False, jobs: int = 1, cell_timeout: int
 def _read_list(folder: Path) -> tuple[list[Owner], list[str]]:
     try:
         content = json.loads((folder / LIST).read_text(encoding="utf-8"))
-        owners = [Owner(o["folder"], tuple(o["names"]), o["seed"]) for o in content["owners"]]
+        owners = [Owner(o["folder"], o["name"], tuple(o["names"]), o["seed"]) for o in content["owners"]]
         return owners, [str(page) for page in content["pages"]]
     except (OSError, ValueError, KeyError, TypeError):
         raise HandoutError(f"{folder}: no handout there ({LIST}); give the folder that ml4ops handout wrote") from None

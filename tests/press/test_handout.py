@@ -1,6 +1,7 @@
 """Students' copies: what is in them and what is not, whose names are refused, and what is told of what came back."""
 
 import csv
+import json
 import re
 from pathlib import Path
 
@@ -118,14 +119,17 @@ def test_a_solution_within_prose_goes_and_the_prose_stays():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"students\.csv: no names; write a first line 'name'"),
-        ("name\n", r"students\.csv: no names"),
-        ("student\nAda\n", r"students\.csv: no names; write a first line 'name'"),
+        ("", r"students\.csv: no names, it is empty; write a first line 'name'"),
+        ("name\n", r"students\.csv: no names, its first line is 'name'"),
+        ("Ada\nBob\n", r"students\.csv: no names, its first line is 'Ada'; write a first line 'name'"),
+        ("name,mail\nAda,a\n", r"students\.csv: column 'mail' is unknown or there twice; it may have name and group"),
+        ("name,Name\nAda,a\n", r"column 'name' is unknown or there twice"),
+        ("name\nBob\nLovelace, Ada\n", r"students\.csv, line 3: 2 cells, but the first line has 1; quote names with"),
         ("name\nAda\n../Bob\n", r"students\.csv, line 3: '\.\./Bob' can't name a folder"),
         ("name\na/b\n", r"line 2: 'a/b' can't name a folder"),
         ("name\na\\b\n", r"line 2: .* can't name a folder"),
-        ("name\nAda.\n", r"line 2: 'Ada\.' can't name a folder"),
-        ("name\n=1+1\n", r"line 2: '=1\+1' can't name a folder"),
+        ("name\n..\n", r"line 2: '\.\.' can't name a folder"),
+        ('name\n"A, B"\nA (B)\n', r"line 3: 'A \(B\)' is there twice \(as 'A, B'\)"),
         (f"name\n{'a' * 61}\n", r"at most 60"),
         ("name\nA\nB\nA\n", r"students\.csv, line 4: 'A' is there twice"),
         ("name\nAda L\nada_l\n", r"line 3: 'ada_l' is there twice \(as 'Ada L'\)"),
@@ -138,6 +142,21 @@ def test_a_bad_list_of_names_is_refused_and_nothing_is_written(handout, tmp_path
         handout(text)
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "handout").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "folders"),
+    [
+        ("Name\nAda\n", {"Ada": "Ada"}),
+        ('name\n"Lovelace, Ada"\n"=1+1"\n', {"Lovelace_Ada": "Lovelace, Ada", "1_1": "=1+1"}),
+        ("\ufeffNAME ;group\r\nLovelace, Ada;Team (red)\r\nBob;Team (red)\r\n", {"Team_red": "Team (red)"}),
+    ],
+)
+def test_lists_from_spreadsheets_are_read_and_names_stay_as_they_are(handout, text, folders):
+    students = handout(text)
+    owners = json.loads((students.parent / "handout.json").read_text())["owners"]
+    assert {owner["folder"]: owner["name"] for owner in owners} == folders
+    assert sorted(p.name for p in students.iterdir()) == sorted(folders)
 
 
 def test_work_that_came_back_is_never_written_over(handout):
