@@ -14,16 +14,15 @@ from nbformat import NotebookNode
 from .copies import with_parameters
 from .handout import LIST, HandoutError, Owner
 from .lecture import open_cache
-from .pages import PageError, load_page, read_notebook
+from .pages import load_page, read_notebook
 from .publish import write_notebook
+from .returned import Place, find_returned, read_if_whole
 from .runner import run_pages
 
 NAMES = (re.compile(r"check\(\s*[\"']([^\"']+)[\"']"), re.compile(r"^# Exercise (\S+?):", re.MULTILINE))
 """Where an exercise cell says which exercise it is."""
 TELLING = 60
 """Fewest characters, beside those given, from which on equal answers are worth a look."""
-Place = tuple[str, str]
-"""Folder of an owner, and file name of a page."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,23 @@ class Answer:
     same_as: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Collected:
+    """All that came back of a handout.
+
+    Attributes:
+        title: of the handout.
+        ran: whether answers were run; else what notebooks show was believed.
+        answers: one for each owner, page and exercise.
+        strays: a line for each file or folder that belongs to nobody.
+    """
+
+    title: str
+    ran: bool
+    answers: tuple[Answer, ...]
+    strays: tuple[str, ...]
+
+
 def exercise_cells(notebook: NotebookNode) -> dict[str, NotebookNode]:
     """The cells for answers, by the name of their exercise; cell numbers and ids don't matter, as Colab changes them.
 
@@ -65,7 +81,7 @@ def exercise_cells(notebook: NotebookNode) -> dict[str, NotebookNode]:
     return found
 
 
-def collect(folder: Path, *, run: bool = False, jobs: int = 1, cell_timeout: int = 600) -> list[Answer]:
+def collect(folder: Path, *, run: bool = False, jobs: int = 1, cell_timeout: int = 600) -> Collected:
     """Read what came back.
 
     Args:
@@ -76,15 +92,15 @@ def collect(folder: Path, *, run: bool = False, jobs: int = 1, cell_timeout: int
         cell_timeout: seconds after which a cell is given up.
 
     Returns:
-        One answer for each owner, page and exercise.
+        The answers, and what is nobody's.
 
     Raises:
         HandoutError: the folder is no handout.
         PageError: an original is damaged.
     """
-    owners, pages = _read_list(folder)
+    title, owners, pages = _read_list(folder)
     originals = {page: read_notebook(folder / "originals" / page) for page in pages}
-    returned = {(o.folder, p): _read_returned(folder / "students" / o.folder / p) for o in owners for p in pages}
+    returned, strays = find_returned(folder / "students", title, owners, pages)
     shown, failures = returned, dict[Place, str]()
     if run:
         shown, failures = _run(folder, owners, originals, returned, jobs, cell_timeout)
@@ -93,24 +109,16 @@ def collect(folder: Path, *, run: bool = False, jobs: int = 1, cell_timeout: int
         for page, original in originals.items():
             place = (owner.folder, page)
             answers += _answers(owner, page, original, returned[place], shown[place], failures.get(place, ""))
-    return _mark_equal(answers, originals)
+    return Collected(title, run, tuple(_mark_equal(answers, originals)), tuple(strays))
 
 
-def _read_list(folder: Path) -> tuple[list[Owner], list[str]]:
+def _read_list(folder: Path) -> tuple[str, list[Owner], list[str]]:
     try:
         content = json.loads((folder / LIST).read_text(encoding="utf-8"))
         owners = [Owner(o["folder"], o["name"], tuple(o["names"]), o["seed"]) for o in content["owners"]]
-        return owners, [str(page) for page in content["pages"]]
+        return str(content["title"]), owners, [str(page) for page in content["pages"]]
     except (OSError, ValueError, KeyError, TypeError):
         raise HandoutError(f"{folder}: no handout there ({LIST}); give the folder that ml4ops handout wrote") from None
-
-
-def _read_returned(path: Path) -> NotebookNode | str:
-    """A notebook that came back, or why there is none."""
-    try:
-        return read_notebook(path)
-    except PageError as error:
-        return "did not come back" if not path.exists() else str(error).split(": ", 1)[1]
 
 
 def _answers(
@@ -190,7 +198,7 @@ def _run(
     shown, failures = dict(returned), {}
     for (place, page), outcome in zip(pages.items(), outcomes, strict=True):
         broken = ".failed" if outcome.state == "failed" else ""
-        shown[place] = _read_returned(out / "notebooks" / f"{page.name}{broken}.ipynb")
+        shown[place] = read_if_whole(out / "notebooks" / f"{page.name}{broken}.ipynb")
         failures[place] = outcome.message
     return shown, failures
 

@@ -170,13 +170,15 @@ def _collect(options: argparse.Namespace) -> int:
 
     settings = {name: getattr(options, name) for name in ("run", "jobs", "cell_timeout")}
     try:
-        answers = collect(options.folder, **settings)
+        collected = collect(options.folder, **settings)
     except (HandoutError, PageError) as error:
         print(error, file=sys.stderr)
         return 2
-    for state, count in sorted(Counter(answer.state for answer in answers).items()):
+    for line in collected.strays:
+        print(f"left over: {line}", file=sys.stderr)
+    for state, count in sorted(Counter(answer.state for answer in collected.answers).items()):
         print(f"{count:5d} {state}")
-    print(*write_results(answers, options.folder), sep="\n")
+    print(*write_results(collected, options.folder), sep="\n")
     return 0
 
 

@@ -186,6 +186,7 @@ def write_handout(plan: Plan, owners: Sequence[Owner], out: Path) -> Path:
         write_notebook(with_parameters(notebook, run.parameters), part / "originals" / run.page.path.name)
         for owner in owners:
             own = with_parameters(notebook, run.parameters | {"seed": owner.seed})
+            own.metadata.setdefault("ml4ops", {})["copy"] = {"owner": owner.folder, "title": plan.title}
             write_notebook(own, part / "students" / owner.folder / run.page.path.name)
     for owner in owners:
         (part / "students" / owner.folder / "README.txt").write_text(_readme(plan.title, owner, runs), encoding="utf-8")

@@ -4,39 +4,40 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
 from pathlib import Path
 
-from .collect import Answer
+from .collect import Answer, Collected
 from .lecture_report import render, replace_text
 
 COLUMNS = ("student", "members", "page", "exercise", "state", "check", "same_as", "remark")
 
 
-def write_results(answers: Sequence[Answer], folder: Path) -> tuple[Path, Path]:
+def write_results(collected: Collected, folder: Path) -> tuple[Path, Path]:
     """Write ``results.csv`` and ``results.html``.
 
     Args:
-        answers: from ``collect``.
+        collected: from ``collect``.
         folder: of the handout.
 
     Returns:
         Both files.
     """
+    names = {a.owner.folder: a.owner.name for a in collected.answers}
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for a in answers:
-        members = ", ".join(a.owner.names)
-        cells = (a.owner.folder, members, a.page, a.exercise, a.state, a.check, " ".join(a.same_as), a.remark)
+    for a in collected.answers:
+        members, same = ", ".join(a.owner.names), "; ".join(names[folder] for folder in a.same_as)
+        cells = (a.owner.name, members, a.page, a.exercise, a.state, a.check, same, a.remark)
         writer.writerow([_harmless(cell) for cell in cells])
-    exercises = list(dict.fromkeys((a.page, a.exercise) for a in answers))
     rows: dict[str, dict[tuple[str, str], Answer]] = {}
-    for a in answers:
+    for a in collected.answers:
         rows.setdefault(a.owner.folder, {})[a.page, a.exercise] = a
-    text = render("results.html", exercises=exercises, rows=rows)
+    exercises = list(dict.fromkeys((a.page, a.exercise) for a in collected.answers))
+    text = render("results.html", collected=collected, names=names, exercises=exercises, rows=rows)
     files = folder / "results.csv", folder / "results.html"
-    for file, content in zip(files, (table.getvalue(), text), strict=True):
+    # The mark at the beginning of the first is for Excel, which takes a file without one for its country's old signs.
+    for file, content in zip(files, ("\ufeff" + table.getvalue(), text), strict=True):
         replace_text(file, content)
     return files
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -61,7 +62,7 @@ def answer(folder, student, source, page="02_new.ipynb", printed=""):
 
 
 def told(folder, **options):
-    return {(a.owner.folder, a.exercise): a for a in collect(folder.parent, **options)}
+    return {(a.owner.folder, a.exercise): a for a in collect(folder.parent, **options).answers}
 
 
 def test_each_student_has_a_folder_with_an_own_seed_and_no_solutions(handout):
@@ -184,6 +185,53 @@ def test_what_a_returned_notebook_shows_is_told(handout):
     assert answers["Zoë", "2"].remark == "its cell is gone"
 
 
+@pytest.mark.parametrize(
+    "name", ["02_new (1).ipynb", "02_new-1.ipynb", "Copy of 02_new.ipynb", "02_new-Copy1.ipynb", "Ada/02_new.ipynb"]
+)
+def test_a_copy_is_known_by_what_is_in_it_under_other_names(handout, name):
+    students = handout("name\nAda\nBob\n")
+    answer(students, "Ada", GOOD)
+    back = students / "Ada Lovelace from mail" / name
+    back.parent.mkdir(parents=True)
+    (students / "Ada/02_new.ipynb").rename(back)
+    assert told(students)["Ada", "02.1"].state == "answered"
+    assert collect(students.parent).strays == ()
+
+
+def test_a_copy_without_its_mark_is_known_by_its_folder(handout):
+    students = handout("name\nAda\n")
+    answer(students, "Ada", GOOD)
+    book = nbformat.read(students / "Ada/02_new.ipynb", as_version=4)
+    del book.metadata["ml4ops"]
+    nbformat.write(book, students / "Ada/02_new.ipynb")
+    assert told(students)["Ada", "02.1"].state == "answered"
+
+
+def test_what_belongs_to_nobody_is_named_and_not_read(handout, capsys):
+    students = handout("name\nAda\nBob\nCy\n")
+    shutil.copy(students / "Ada/02_new.ipynb", students / "Bob/02_new.ipynb")  # given on by a friend
+    (students / "Bob/01_old.ipynb").rename(students / "Bob/mine.ipynb")
+    for number in (1, 2):
+        shutil.copy(students / "Cy/02_new.ipynb", students / f"Cy/02_new-{number}.ipynb")
+    (students / "Cy/02_new.ipynb").unlink()
+    (students / "Dot").mkdir()
+    (students / "Eve.zip").write_text("")
+    assert main(["collect", str(students.parent)]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "left over: Bob/02_new.ipynb: another was read in its place for Ada",
+        "left over: Bob/mine.ipynb: has the name of no page that was given out",
+        "left over: Cy/02_new-1.ipynb: several fit; leave one for Cy",
+        "left over: Cy/02_new-2.ipynb: several fit; leave one for Cy",
+        "left over: Dot: belongs to no one on the list, and holds no notebook",
+        "left over: Eve.zip: is no folder; unpack it if it is an archive",
+    ]
+    answers = told(students)
+    assert answers["Cy", "02.1"].remark == "Cy/02_new-1.ipynb, Cy/02_new-2.ipynb fit; leave one"
+    assert answers["Bob", "02.1"].remark == "did not come back"
+    assert all(line.removeprefix("left over: ") in (students.parent / "results.html").read_text() for line in lines)
+
+
 def test_lost_and_damaged_notebooks_and_other_seeds_are_told(handout):
     students = handout()
     (students / "Zoë/01_old.ipynb").unlink()
@@ -203,7 +251,7 @@ def test_equal_answers_are_told_but_not_the_short_ones(handout):
     answer(students, "Bob", "# all my own work\n" + copied.replace("total + x", "total  +  x"))
     answer(students, "Cy", GOOD)
     answer(students, "Dot", GOOD)
-    same = {a.owner.folder: a.same_as for a in collect(students.parent) if a.exercise == "02.1"}
+    same = {a.owner.folder: a.same_as for a in collect(students.parent).answers if a.exercise == "02.1"}
     assert same == {"Ada": ("Bob",), "Bob": ("Ada",), "Cy": (), "Dot": ()}
 
 
@@ -222,7 +270,7 @@ def test_answers_are_run_in_pages_as_given_out(handout, monkeypatch, tmp_path):
     forged = nbformat.read(students / "Bob/02_new.ipynb", as_version=4)
     forged.cells[2].source = "def check(name, answer):\n    print(f'{name}: right.')"
     nbformat.write(forged, students / "Bob/02_new.ipynb")
-    answers = [a for a in collect(students.parent, run=True, jobs=2) if a.state != "missing"]
+    answers = [a for a in collect(students.parent, run=True, jobs=2).answers if a.state != "missing"]
     assert {(a.owner.folder, a.exercise): (a.state, a.check) for a in answers} == {
         ("Ada", "02.1"): ("right", "02.1: right."),
         ("Bob", "02.1"): ("wrong", "02.1: not yet."),
@@ -238,7 +286,7 @@ def test_the_tables_hold_every_answer_and_no_formula(handout):
     students = handout()
     answer(students, "Zoë", GOOD, printed="02.1: not yet. <b>Look</b> again.\n")
     tables = write_results(collect(students.parent), students.parent)
-    rows = list(csv.DictReader(tables[0].open(encoding="utf-8")))
+    rows = list(csv.DictReader(tables[0].open(encoding="utf-8-sig")))
     assert len(rows) == 6
     assert rows[-1]["student"] == "Zoë"
     assert (rows[-1]["exercise"], rows[-1]["state"]) == ("02.1", "wrong")
