@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nbformat import NotebookNode
 
-from .copies import with_parameters
 from .handout import LIST, HandoutError, Owner
-from .lecture import open_cache
-from .pages import load_page, read_notebook
-from .publish import write_notebook
-from .returned import Place, find_returned, read_if_whole
-from .runner import run_pages
+from .pages import read_notebook
+from .returned import find_returned
+from .runner import Outcome
+from .verdicts import Said, believed, changed, exercise_cells, normal
 
-NAMES = (re.compile(r"check\(\s*[\"']([^\"']+)[\"']"), re.compile(r"^# Exercise (\S+?):", re.MULTILINE))
-"""Where an exercise cell says which exercise it is."""
 TELLING = 60
 """Fewest characters, beside those given, from which on equal answers are worth a look."""
 
@@ -67,21 +62,14 @@ class Collected:
     strays: tuple[str, ...]
 
 
-def exercise_cells(notebook: NotebookNode) -> dict[str, NotebookNode]:
-    """The cells for answers, by the name of their exercise; cell numbers and ids don't matter, as Colab changes them.
-
-    Args:
-        notebook: a page given out, or one that came back.
-    """
-    found: dict[str, NotebookNode] = {}
-    for cell in notebook.cells:
-        names = [m[1] for pattern in NAMES if cell.cell_type == "code" and (m := pattern.search(cell.source))]
-        if names:
-            found.setdefault(names[0], cell)
-    return found
-
-
-def collect(folder: Path, *, run: bool = False, jobs: int = 1, cell_timeout: int = 600) -> Collected:
+def collect(
+    folder: Path,
+    *,
+    run: bool = False,
+    jobs: int = 1,
+    cell_timeout: int = 600,
+    report: Callable[[Outcome], None] = lambda outcome: None,
+) -> Collected:
     """Read what came back.
 
     Args:
@@ -90,6 +78,7 @@ def collect(folder: Path, *, run: bool = False, jobs: int = 1, cell_timeout: int
             profile ``smoke`` (checks bring data of their own); else what the returned notebooks show is believed.
         jobs: most pages at a time.
         cell_timeout: seconds after which a cell is given up.
+        report: told of each page that was run.
 
     Returns:
         The answers, and what is nobody's.
@@ -101,14 +90,19 @@ def collect(folder: Path, *, run: bool = False, jobs: int = 1, cell_timeout: int
     title, owners, pages = _read_list(folder)
     originals = {page: read_notebook(folder / "originals" / page) for page in pages}
     returned, strays = find_returned(folder / "students", title, owners, pages)
-    shown, failures = returned, dict[Place, str]()
     if run:
-        shown, failures = _run(folder, owners, originals, returned, jobs, cell_timeout)
+        # Here, as reading what came back needs none of what the exercises load.
+        from .rerun import run_answers
+
+        out = folder / "checked"
+        said = run_answers(out, owners, originals, returned, jobs=jobs, cell_timeout=cell_timeout, report=report)
+    else:
+        said = {place: _believe(book) for place, book in returned.items() if not isinstance(book, str)}
     answers = []
     for owner in owners:
         for page, original in originals.items():
             place = (owner.folder, page)
-            answers += _answers(owner, page, original, returned[place], shown[place], failures.get(place, ""))
+            answers += _answers(owner, page, original, returned[place], said.get(place, {}))
     return Collected(title, run, tuple(_mark_equal(answers, originals)), tuple(strays))
 
 
@@ -121,51 +115,27 @@ def _read_list(folder: Path) -> tuple[str, list[Owner], list[str]]:
         raise HandoutError(f"{folder}: no handout there ({LIST}); give the folder that ml4ops handout wrote") from None
 
 
+def _believe(returned: NotebookNode) -> dict[str, Said]:
+    return {name: believed(cell, name) for name, cell in exercise_cells(returned).items()}
+
+
 def _answers(
-    owner: Owner,
-    page: str,
-    original: NotebookNode,
-    returned: NotebookNode | str,
-    shown: NotebookNode | str,
-    failure: str,
+    owner: Owner, page: str, original: NotebookNode, returned: NotebookNode | str, said: Mapping[str, Said]
 ) -> list[Answer]:
     """An answer for each exercise of a page."""
     given = exercise_cells(original)
     if isinstance(returned, str):
         return [Answer(owner, page, name, "missing", remark=returned) for name in given]
-    theirs = exercise_cells(returned)
-    told = {} if isinstance(shown, str) else exercise_cells(shown)
-    remark = "; ".join(filter(None, (_seed_remark(returned, owner.seed), failure)))
+    theirs, answered, seed = exercise_cells(returned), changed(original, returned), _seed_remark(returned, owner.seed)
     answers = []
-    for name, cell in given.items():
+    for name in given:
         if name not in theirs:
             answers.append(Answer(owner, page, name, "missing", remark="its cell is gone"))
             continue
-        source, said = theirs[name].source, _printed(told.get(name), name)
-        same = _normal(source) == _normal(cell.source)
-        answers.append(Answer(owner, page, name, "blank" if same else _state(said, name), said, source, remark))
+        known = said.get(name, Said()) if name in answered else Said("blank")
+        remark = "; ".join(filter(None, (seed, known.remark)))
+        answers.append(Answer(owner, page, name, known.state, known.text, theirs[name].source, remark))
     return answers
-
-
-def _state(said: str, name: str) -> str:
-    """State of a changed answer by what its check printed."""
-    if said.startswith(f"{name}: right"):
-        return "right"
-    if said.startswith(f"{name}: not answered"):
-        return "blank"
-    return "wrong" if said else "answered"
-
-
-def _printed(cell: NotebookNode | None, name: str) -> str:
-    """What the check of a cell said, or the error that kept it from speaking."""
-    for output in reversed(cell.get("outputs", []) if cell else []):
-        if output.output_type == "error":
-            return f"{output.ename}: {output.evalue}"
-        if output.output_type == "stream" and output.name == "stdout":
-            _, mark, said = f"\n{output.text}".rpartition(f"\n{name}: ")
-            if mark:  # what is said runs over several lines
-                return " ".join(f"{name}: {said}".split())
-    return ""
 
 
 def _seed_remark(notebook: NotebookNode, seed: int) -> str:
@@ -175,59 +145,11 @@ def _seed_remark(notebook: NotebookNode, seed: int) -> str:
     return "" if found and found[1] == str(seed) else f"the seed is {found[1] if found else 'gone'}, given was {seed}"
 
 
-def _run(
-    folder: Path,
-    owners: Sequence[Owner],
-    originals: Mapping[str, NotebookNode],
-    returned: Mapping[Place, NotebookNode | str],
-    jobs: int,
-    cell_timeout: int,
-) -> tuple[dict[Place, NotebookNode | str], dict[Place, str]]:
-    """Pages as given out, with the answers that came back, after a run in a process of its own; and what failed."""
-    pages, out = {}, folder / "checked"
-    for owner in owners:
-        environment = {"ML4OPS_CACHE": str(open_cache(out / "caches" / owner.folder).resolve())}
-        for name, original in originals.items():
-            theirs = returned[owner.folder, name]
-            if not isinstance(theirs, str):
-                path = out / "sources" / f"{owner.folder}__{name}"
-                write_notebook(_put_in(original, theirs, owner.seed), path)
-                pages[owner.folder, name] = replace(load_page(path), environment=environment)
-    # Not forked: whatever an answer does, it does it to a process that nobody else came from.
-    outcomes = run_pages(list(pages.values()), {}, out / "notebooks", jobs=jobs, cell_timeout=cell_timeout, fork=False)
-    shown, failures = dict(returned), {}
-    for (place, page), outcome in zip(pages.items(), outcomes, strict=True):
-        broken = ".failed" if outcome.state == "failed" else ""
-        shown[place] = read_if_whole(out / "notebooks" / f"{page.name}{broken}.ipynb")
-        failures[place] = outcome.message
-    return shown, failures
-
-
-def _put_in(original: NotebookNode, returned: NotebookNode, seed: int) -> NotebookNode:
-    """A page as it was given out, but for the answers; an error in one does not keep the next from its check."""
-    page = with_parameters(original, {"seed": seed, "profile": "smoke"})
-    answers = exercise_cells(returned)
-    for exercise, cell in exercise_cells(page).items():
-        if exercise in answers:
-            cell.source = answers[exercise].source
-        cell.metadata["tags"] = [*cell.metadata.get("tags", []), "raises-exception"]
-    page.metadata["ml4ops"] = {"after": []}  # its contract speaks of the profile that was given out
-    return page
-
-
-def _normal(source: str) -> str:
-    """Code without comments and layout; text that is no Python without blanks."""
-    try:
-        return ast.unparse(ast.parse(source))
-    except (SyntaxError, ValueError):
-        return "".join(source.split())
-
-
 def _mark_equal(answers: Sequence[Answer], originals: Mapping[str, NotebookNode]) -> list[Answer]:
     """Tell of each answer which others are the same, where it is long enough for that to mean something."""
-    stubs = {(p, n): len(_normal(c.source)) for p, book in originals.items() for n, c in exercise_cells(book).items()}
+    stubs = {(p, n): len(normal(c.source)) for p, book in originals.items() for n, c in exercise_cells(book).items()}
     same: dict[tuple[str, str, str], list[str]] = {}
-    keys = [(a.page, a.exercise, _normal(a.source)) for a in answers]
+    keys = [(a.page, a.exercise, normal(a.source)) for a in answers]
     for answer, key in zip(answers, keys, strict=True):
         if answer.state not in ("blank", "missing") and len(key[2]) >= stubs[key[:2]] + TELLING:
             same.setdefault(key, []).append(answer.owner.folder)

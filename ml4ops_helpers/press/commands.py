@@ -170,7 +170,7 @@ def _collect(options: argparse.Namespace) -> int:
 
     settings = {name: getattr(options, name) for name in ("run", "jobs", "cell_timeout")}
     try:
-        collected = collect(options.folder, **settings)
+        collected = collect(options.folder, report=_report, **settings)
     except (HandoutError, PageError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -11,22 +11,20 @@ import pytest
 from tiny_pages import write_page
 
 from ml4ops_helpers.cli import main
-from ml4ops_helpers.press.collect import collect, exercise_cells
+from ml4ops_helpers.press.collect import collect
 from ml4ops_helpers.press.copies import without_solutions
 from ml4ops_helpers.press.handout import HandoutError, read_students, write_handout
 from ml4ops_helpers.press.pages import load_page
 from ml4ops_helpers.press.plans import read_plan
 from ml4ops_helpers.press.results import write_results
+from ml4ops_helpers.press.verdicts import exercise_cells
 
 ROOT = Path(__file__).parents[2]
 OLD = "#### Exercises\n\n**1.** How deep?"
 SOLUTION = "````{admonition} Solution 1\n:class: dropdown\n\n```python\nsecret = 4\n```\n\nThe secret is four.\n````"
-CHECK = """def check(name, answer):
-    found = answer(2)
-    said = "not answered yet." if found is ... else "right." if found == 4 else "not yet."
-    print(f"{name}: {said}")"""
-STUB = 'def square(x):\n    return ...\n\n\ncheck("02.1", square)'
-GOOD = STUB.replace("...", "x * x")
+CHECK = "import numpy as np\n\nfrom ml4ops_helpers.exercises import check"
+STUB = 'def reflectance(dn, offset):\n    return ...\n\n\ncheck("02.1", reflectance)'
+GOOD = STUB.replace("...", "np.where(dn == 0, np.nan, (dn.astype(float) + offset) / 10_000)")
 LONG = "    total = 0\n    for _ in range(x):\n        total = total + x\n    return total"
 
 
@@ -257,27 +255,32 @@ def test_equal_answers_are_told_but_not_the_short_ones(handout):
 
 def test_answers_are_run_in_pages_as_given_out(handout, monkeypatch, tmp_path):
     monkeypatch.setenv("ML4OPS_CACHE", str(tmp_path / "cache"))
-    students = handout("name\nAda\nBob\nCy\n")
+    students = handout("name\nAda\nBob\nCy\nDot\n")
     answer(students, "Ada", GOOD, printed="02.1: not yet.\n")
-    answer(students, "Bob", STUB.replace("...", "x"), printed="02.1: right. I say so.\n")
-    answer(students, "Cy", STUB.replace("...", "1 / 0"))
+    answer(students, "Bob", "def check(*_):\n    print('02.1: right. I say so.')\n\n\n" + STUB.replace("...", "dn"))
+    answer(students, "Cy", STUB.replace("...", "dn / 0; check = print") + "\n1 / 0")
     for name in ("Ada", "Bob"):
         (students / name / "01_old.ipynb").unlink()
     old = nbformat.read(students / "Cy/01_old.ipynb", as_version=4)
     first, second = exercise_cells(old).values()
     first.source, second.source = first.source + "1 / 0", second.source + "print('2: right.')"
     nbformat.write(old, students / "Cy/01_old.ipynb")
-    forged = nbformat.read(students / "Bob/02_new.ipynb", as_version=4)
-    forged.cells[2].source = "def check(name, answer):\n    print(f'{name}: right.')"
-    nbformat.write(forged, students / "Bob/02_new.ipynb")
-    answers = [a for a in collect(students.parent, run=True, jobs=2).answers if a.state != "missing"]
-    assert {(a.owner.folder, a.exercise): (a.state, a.check) for a in answers} == {
-        ("Ada", "02.1"): ("right", "02.1: right."),
-        ("Bob", "02.1"): ("wrong", "02.1: not yet."),
+    lines = []
+    collected = collect(students.parent, run=True, jobs=2, report=lambda outcome: lines.append(outcome.page))
+    answers = [a for a in collected.answers if a.state != "missing"]
+    assert {(a.owner.folder, a.exercise): (a.state, a.check.partition(". ")[0]) for a in answers} == {
+        ("Ada", "02.1"): ("right", "02.1: right"),
+        ("Bob", "02.1"): ("wrong", "02.1: not yet"),
         ("Cy", "1"): ("wrong", "ZeroDivisionError: division by zero"),
         ("Cy", "2"): ("right", "2: right."),
         ("Cy", "02.1"): ("wrong", "ZeroDivisionError: division by zero"),
+        ("Dot", "1"): ("blank", ""),
+        ("Dot", "2"): ("blank", ""),
+        ("Dot", "02.1"): ("blank", ""),
     }
+    remarks = {(a.owner.folder, a.exercise): a.remark for a in answers if a.remark}
+    assert sorted(remarks) == [("Cy", "02.1"), ("Cy", "1")]  # not on the answer beside the broken one
+    assert sorted(lines) == ["Ada__02_new", "Bob__02_new", "Cy__01_old", "Cy__02_new"]  # nothing of Dot's to run
     run = load_page(students.parent / "checked/sources/Ada__02_new.ipynb")
     assert run.defaults == {"profile": "smoke", "seed": answers[0].owner.seed}
 
