@@ -136,7 +136,7 @@ def _add_handout(commands: Commands) -> None:
 
 
 def _handout(options: argparse.Namespace) -> int:
-    from .handout import HandoutError, number_groups, read_students, write_handout
+    from .handout import HandoutError, given_out, number_groups, read_students, write_handout
     from .plans import PlanError, read_plan
 
     try:
@@ -146,10 +146,15 @@ def _handout(options: argparse.Namespace) -> int:
             if options.students
             else number_groups(options.groups, plan.title)
         )
-        print(f"{len(owners)} copies: {write_handout(plan, owners, options.out)}")
+        students = write_handout(plan, owners, options.out)
     except (PlanError, HandoutError) as error:
         print(error, file=sys.stderr)
         return 2
+    for run, others in given_out(plan):
+        if others:
+            left = ", ".join(other.name for other in others)
+            print(f"{run.page.name}: given out is {run.name}, left out {left}; every copy has a seed of its own")
+    print(f"{len(owners)} {'copy' if len(owners) == 1 else 'copies'}: {students}")
     return 0
 
 

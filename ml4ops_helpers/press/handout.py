@@ -12,6 +12,7 @@ import shutil
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
 
 import nbformat
@@ -157,6 +158,20 @@ def _owner(name: str, members: Sequence[str], title: str) -> Owner:
     return Owner(_folder(name), name, tuple(members), int.from_bytes(digest[:8], "big") % 10**9)
 
 
+def given_out(plan: Plan) -> list[tuple[PlannedRun, list[PlannedRun]]]:
+    """The run of each page that is given out, which is the plan's first, and those that are left out for it.
+
+    Args:
+        plan: from ``read_plan``.
+
+    Returns:
+        The pages in the order of their names.
+    """
+    ordered = sorted(plan.runs, key=lambda run: run.page.name)  # keeps the plan's order within a page
+    groups = [list(group) for _, group in groupby(ordered, key=lambda run: run.page.name)]
+    return [(first, others) for first, *others in groups]
+
+
 def write_handout(plan: Plan, owners: Sequence[Owner], out: Path) -> Path:
     """Write the copies: ``students/NAME/`` to give away, the rest for the teacher.
 
@@ -175,8 +190,7 @@ def write_handout(plan: Plan, owners: Sequence[Owner], out: Path) -> Path:
     """
     if out.exists() and any(out.iterdir()):
         raise HandoutError(f"{out}: is there already and may hold students' work; give a new folder")
-    first = {run.page.name: run for run in reversed(plan.runs)}
-    runs = [first[name] for name in sorted(first)]
+    runs = [run for run, _ in given_out(plan)]
     if seedless := [run.page.path.name for run in runs if run.page.types.get("seed") != "int"]:
         raise HandoutError(f"{seedless[0]}: has no parameter seed: int, so that all copies would be the same")
     part = out.with_name(f"{out.name}.part")

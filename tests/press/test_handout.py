@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -296,6 +297,32 @@ def test_the_tables_hold_every_answer_and_no_formula(handout):
     html = tables[1].read_text()
     assert "&lt;b&gt;Look&lt;/b&gt; again." in html
     assert html.count("<tr>") == 3
+
+
+def test_the_results_say_how_they_came_about_and_use_the_names_of_the_list(handout):
+    students = handout('name\n"Lovelace, Ada"\n"Babbage, Charles"\n')
+    for name in ("Lovelace_Ada", "Babbage_Charles"):
+        answer(students, name, STUB.replace("    return ...", LONG))
+    collected = collect(students.parent)
+    table, page = write_results(collected, students.parent)
+    assert table.read_bytes().startswith(b"\xef\xbb\xbfstudent,")  # Excel reads accents only with this mark
+    row = next(r for r in csv.DictReader(table.open(encoding="utf-8-sig")) if r["same_as"])
+    assert (row["student"], row["same_as"]) == ("Lovelace, Ada", "Babbage, Charles")
+    html = page.read_text()
+    assert "<h1>Floods: what came back</h1>" in html
+    assert "same as Babbage, Charles" in html
+    assert "nothing was run" in html
+    write_results(replace(collected, ran=True), students.parent)
+    assert "The answers were run" in page.read_text()
+
+
+def test_the_command_says_which_parameters_are_given_out(handout, tmp_path, capsys):
+    handout()
+    plan = ["handout", str(tmp_path / "plan.yml"), "--notebooks", str(tmp_path / "notebooks"), "--groups", "1"]
+    assert main([*plan, "--out", str(tmp_path / "one")]) == 0
+    first, _, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("01_old: given out is 01_old__seed-8, left out 01_old__seed-9;")
+    assert last.startswith("1 copy: ")
 
 
 def test_the_commands_say_what_is_wrong(tmp_path, capsys):
