@@ -282,6 +282,9 @@ def test_answers_are_run_in_pages_as_given_out(handout, monkeypatch, tmp_path):
     remarks = {(a.owner.folder, a.exercise): a.remark for a in answers if a.remark}
     assert sorted(remarks) == [("Cy", "02.1"), ("Cy", "1")]  # not on the answer beside the broken one
     assert sorted(lines) == ["Ada__02_new", "Bob__02_new", "Cy__01_old", "Cy__02_new"]  # nothing of Dot's to run
+    again = {}
+    collect(students.parent, run=True, jobs=2, report=lambda outcome: again.update({outcome.page: outcome.state}))
+    assert (again["Ada__02_new"], again["Bob__02_new"]) == ("unchanged", "unchanged")
     run = load_page(students.parent / "checked/sources/Ada__02_new.ipynb")
     assert run.defaults == {"profile": "smoke", "seed": answers[0].owner.seed}
 
