@@ -10,7 +10,8 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from .handout import LIST, HandoutError, Owner
+from .handout import LIST
+from .owners import HandoutError, Owner
 from .pages import read_notebook
 from .returned import find_returned
 from .runner import Outcome

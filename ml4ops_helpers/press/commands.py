@@ -136,7 +136,8 @@ def _add_handout(commands: Commands) -> None:
 
 
 def _handout(options: argparse.Namespace) -> int:
-    from .handout import HandoutError, given_out, number_groups, read_students, write_handout
+    from .handout import given_out, write_handout
+    from .owners import HandoutError, number_groups, read_students
     from .plans import PlanError, read_plan
 
     try:
@@ -169,7 +170,7 @@ def _add_collect(commands: Commands) -> None:
 
 def _collect(options: argparse.Namespace) -> int:
     from .collect import collect
-    from .handout import HandoutError
+    from .owners import HandoutError
     from .pages import PageError
     from .results import write_results
 

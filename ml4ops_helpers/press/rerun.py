@@ -7,6 +7,7 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from nbformat import NotebookNode
 
 from ..exercises import find
 from .copies import with_parameters
-from .handout import Owner
 from .lecture import open_cache
+from .owners import Owner
 from .pages import load_page, read_notebook
 from .publish import write_notebook
 from .returned import Place
@@ -146,9 +147,10 @@ def _verdict(cell: NotebookNode, judge: NotebookNode, token: str) -> Said:
         return Said("wrong", error)
     for line in reversed(printed(judge).splitlines()):
         if line.startswith(f'{{"{token}"'):
-            verdict = json.loads(line)
-            return Said(verdict[token], verdict["text"])
-    return Said()
+            with suppress(ValueError, KeyError):  # an answer that spoils what is printed gains nothing by it
+                verdict = json.loads(line)
+                return Said(verdict[token], verdict["text"])
+    return Said(remark="its check did not tell")
 
 
 def _with_failure(said: dict[str, Said], source: NotebookNode, message: str) -> dict[str, Said]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from .handout import Owner
+from .owners import Owner
 from .pages import PageError, read_notebook
 
 DECORATION = re.compile(r"^(Copy of )+|(-Copy\d+|-\d+|_\d+| ?\(\d+\))+$")

@@ -63,7 +63,7 @@ def normal(source: str) -> str:
     """
     try:
         return ast.unparse(ast.parse(source))
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two: nested too deeply
         return "".join(source.split())
 
 

@@ -14,7 +14,8 @@ from tiny_pages import write_page
 from ml4ops_helpers.cli import main
 from ml4ops_helpers.press.collect import collect
 from ml4ops_helpers.press.copies import without_solutions
-from ml4ops_helpers.press.handout import HandoutError, read_students, write_handout
+from ml4ops_helpers.press.handout import write_handout
+from ml4ops_helpers.press.owners import HandoutError, read_students
 from ml4ops_helpers.press.pages import load_page
 from ml4ops_helpers.press.plans import read_plan
 from ml4ops_helpers.press.results import write_results
