@@ -45,7 +45,7 @@ def find_returned(
             misplaced = _plain(path.relative_to(students).parts[0]) != _plain(folder)
             fitting.setdefault((folder, page), []).append((misplaced, _plain(path.name) != _plain(page), path))
         else:
-            strays[path] = "has the name of no page that was given out" if folder else "belongs to no one on the list"
+            strays[path] = "has the name of no page that was given out" if folder else "is no copy for one on the list"
     found: dict[Place, NotebookNode | str] = {}
     for place in ((owner.folder, page) for owner in owners for page in pages):
         there = sorted(fitting.get(place, []))

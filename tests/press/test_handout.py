@@ -214,6 +214,8 @@ def test_what_belongs_to_nobody_is_named_and_not_read(handout, capsys):
     for number in (1, 2):
         shutil.copy(students / "Cy/02_new.ipynb", students / f"Cy/02_new-{number}.ipynb")
     (students / "Cy/02_new.ipynb").unlink()
+    other = students / "Cy/01_old.ipynb"
+    other.write_text(other.read_text().replace('"title": "Floods"', '"title": "Last year"'))
     (students / "Dot").mkdir()
     (students / "Eve.zip").write_text("")
     assert main(["collect", str(students.parent)]) == 0
@@ -221,6 +223,7 @@ def test_what_belongs_to_nobody_is_named_and_not_read(handout, capsys):
     assert lines == [
         "left over: Bob/02_new.ipynb: another was read in its place for Ada",
         "left over: Bob/mine.ipynb: has the name of no page that was given out",
+        "left over: Cy/01_old.ipynb: is no copy for one on the list",
         "left over: Cy/02_new-1.ipynb: several fit; leave one for Cy",
         "left over: Cy/02_new-2.ipynb: several fit; leave one for Cy",
         "left over: Dot: belongs to no one on the list, and holds no notebook",
