@@ -1,0 +1,218 @@
+"""What is done to the rows before a model sees them: pure functions, table in, table out.
+
+The order matters: split first; then whatever is fitted or thrown away looks at the training rows only. What the other
+order would claim is measured in `forest_cover.leak`. The index of a table holds the row numbers of the raw table and
+goes along all the way, so it can be told at any point which part a row is in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.model_selection import train_test_split
+
+from forest_cover.columns import CLASSES, COUNTS, LABELS, QUANTITIES, TARGET
+from forest_cover.files import PARTS, ProjectError
+
+
+def drop_columns(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Leave out columns that no model shall see.
+
+    Args:
+        frame: features and target.
+        names: of the columns to leave out.
+
+    Returns:
+        A table without them.
+
+    Raises:
+        ProjectError: there is no such column, it is the target, or nothing would be left.
+
+    >>> drop_columns(pd.DataFrame({"Slope": [3], "Aspect": [51], "Cover_Type": [5]}), ["Aspect"]).columns.tolist()
+    ['Slope', 'Cover_Type']
+    """
+    unknown = [name for name in names if name not in frame]
+    if unknown:
+        raise ProjectError(f"data.drop names {', '.join(unknown)}: no such column; see forest_cover/columns.py")
+    if TARGET in names:
+        raise ProjectError(f"data.drop names {TARGET}: that is what is to be predicted; take it out of the list")
+    if set(frame.columns) <= {*names, TARGET}:
+        raise ProjectError("data.drop names all features: leave at least one to learn from")
+    return frame.drop(columns=list(names))
+
+
+def split(frame: pd.DataFrame, val: float, test: float, seed: int) -> dict[str, pd.DataFrame]:
+    """Deal the rows out to three parts, each class in the same shares.
+
+    Args:
+        frame: features and target.
+        val: share of the rows for validation.
+        test: share of the rows for the final test.
+        seed: of the draw.
+
+    Returns:
+        Tables ``train``, ``val`` and ``test``; no row is in two of them.
+
+    Raises:
+        ProjectError: the shares leave nothing to train on, or a class would be missing in a part.
+    """
+    if not (val > 0 and test > 0 and val + test < 1):
+        raise ProjectError(f"data.val={val} and data.test={test}: both must be above 0, their sum below 1")
+    counts = frame[TARGET].value_counts()
+    for code in CLASSES:
+        if counts.get(code, 0) < len(PARTS):
+            raise ProjectError(_missing(code, counts.get(code, 0), "each of three parts"))
+    rest, tested = _split_two(frame, test, seed)
+    train, validated = _split_two(rest, val / (1 - test), seed)
+    parts = dict(zip(PARTS, (train, validated, tested), strict=True))
+    for name, part in parts.items():
+        for code in set(CLASSES) - set(part[TARGET]):
+            raise ProjectError(_missing(code, counts[code], name))
+    return parts
+
+
+def _split_two(frame: pd.DataFrame, share: float, seed: int) -> list[pd.DataFrame]:
+    try:
+        parts = train_test_split(frame, test_size=share, random_state=seed, stratify=frame[TARGET])
+    except ValueError:  # fewer rows than classes in a part
+        raise ProjectError(
+            f"{len(frame)} rows are too few for a part of {share:.2g} with all classes: raise data.rows"
+        ) from None
+    return [part.sort_index() for part in parts]
+
+
+def _missing(code: int, rows: int, part: str) -> str:
+    label = LABELS[code - 1]
+    return f"class {code} ({label}) has {rows} rows, too few for {part}: raise data.rows, data.val or data.test"
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What makes columns comparable; fitted on training rows, kept for inference.
+
+    Attributes:
+        columns: names of the columns that are scaled; all others stay as they are.
+        means: of the training rows, one for each of these columns.
+        deviations: standard deviations, likewise; 1 for a constant column.
+    """
+
+    columns: list[str]
+    means: list[float]
+    deviations: list[float]
+
+
+def fit_scaling(train: pd.DataFrame, method: str = "standard") -> Scaling:
+    """Means and standard deviations of the measured columns; one-hot columns stay as they are.
+
+    Args:
+        train: the training rows, and no others.
+        method: ``standard``, or ``none`` to scale nothing.
+
+    Returns:
+        The scaling.
+
+    Raises:
+        ProjectError: there is no such method.
+
+    >>> fit_scaling(pd.DataFrame({"Slope": [2.0, 4.0], "Aspect": [7, 7], "Soil_Type1": [0, 1]}))
+    Scaling(columns=['Aspect', 'Slope'], means=[7.0, 3.0], deviations=[1.0, 1.0])
+    """
+    if method not in ("standard", "none"):
+        raise ProjectError(f"data.scaling={method}: use standard or none")
+    columns = [q.name for q in QUANTITIES if q.name in train] if method == "standard" else []
+    values = train[columns].to_numpy(np.float64)
+    constant = values.max(axis=0) == values.min(axis=0)  # its deviation may differ from 0 by rounding
+    deviations = np.where(constant, 1.0, values.std(axis=0))
+    return Scaling(columns, values.mean(axis=0).tolist(), deviations.tolist())
+
+
+def apply_scaling(frame: pd.DataFrame, scaling: Scaling) -> pd.DataFrame:
+    """Subtract the means and divide by the deviations.
+
+    Args:
+        frame: rows of any part.
+        scaling: fitted on the training rows.
+
+    Returns:
+        A table with the scaled columns in place of the measured ones.
+
+    >>> apply_scaling(pd.DataFrame({"Slope": [6], "Cover_Type": [5]}), Scaling(["Slope"], [3.0], [2.0]))
+       Slope  Cover_Type
+    0    1.5           5
+    """
+    scaled = (frame[scaling.columns] - scaling.means) / scaling.deviations
+    return frame.assign(**{name: scaled[name] for name in scaling.columns})
+
+
+def cap(frame: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:
+    """Keep at most so many rows of each class. For training rows: a test set keeps the shares of the world.
+
+    Args:
+        frame: features and target.
+        limit: most rows of one class, 0 for no limit.
+        seed: of the choice; what is kept of one class does not depend on the others.
+
+    Returns:
+        The kept rows in their order.
+
+    Raises:
+        ProjectError: the limit is below 0.
+
+    >>> cap(pd.DataFrame({"Cover_Type": [1, 1, 1, 2]}), 2, seed=0)["Cover_Type"].tolist()
+    [1, 1, 2]
+    """
+    if limit < 0:
+        raise ProjectError(f"data.cap={limit}: give the most rows of one class, or 0 for no limit")
+    return _choose(frame, dict.fromkeys(CLASSES, limit), seed) if limit else frame
+
+
+def _choose(frame: pd.DataFrame, most: dict[int, int], seed: int) -> pd.DataFrame:
+    """At most so many rows of each class, drawn with the seed, in their order."""
+    codes = frame[TARGET].to_numpy()
+    kept = [
+        np.random.default_rng([seed, code]).permutation(np.flatnonzero(codes == code))[: most.get(code)]
+        for code in np.unique(codes).tolist()
+    ]
+    return frame.iloc[np.sort(np.concatenate(kept))]
+
+
+def as_imbalanced(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Draw the largest sample with the class shares of the whole data set, where lodgepole is 103 times cottonwood.
+
+    Args:
+        frame: rows with other class shares, such as the balanced subset.
+        seed: of the draw.
+
+    Returns:
+        The drawn rows in their order; at least one of each class.
+
+    Raises:
+        ProjectError: a class has no row.
+    """
+    counts = frame[TARGET].value_counts()
+    for code in CLASSES:
+        if code not in counts:
+            raise ProjectError(_missing(code, 0, "any sample"))
+    share = min(counts[code] / whole for code, whole in zip(CLASSES, COUNTS, strict=True))
+    return _choose(frame, {c: max(1, int(share * n)) for c, n in zip(CLASSES, COUNTS, strict=True)}, seed)
+
+
+def to_tensors(frame: pd.DataFrame) -> dict[str, torch.Tensor]:
+    """A table as the two tensors that a network takes.
+
+    Args:
+        frame: features and target.
+
+    Returns:
+        ``features``, float32 ``(rows, columns)`` in the order of the table, and ``labels``, int64 ``(rows,)`` from 0.
+
+    >>> to_tensors(pd.DataFrame({"Slope": [1.5], "Cover_Type": [5]}))
+    {'features': tensor([[1.5000]]), 'labels': tensor([4])}
+    """
+    features = frame.drop(columns=TARGET).to_numpy(np.float32)
+    labels = frame[TARGET].to_numpy(np.int64) - 1
+    return {"features": torch.from_numpy(features.copy()), "labels": torch.from_numpy(labels)}
