@@ -77,6 +77,7 @@ class Training:
         label_smoothing: share of a label that is spread over all classes.
         class_weights: ``none``, or ``balanced`` for weights that make up for rare classes.
         schedule: ``none``, ``cosine`` or ``one_cycle``.
+        averaging: steps over which the weights are averaged, and the average is what is judged and kept; 0 for none.
         patience: epochs without a better validation score before it stops; 0 never stops early.
         callbacks: their names, from ``forest_cover.callbacks.CALLBACKS``, in the order in which they are called.
         tracking: address of an MLflow store for the callback ``mlflow``.
@@ -90,6 +91,7 @@ class Training:
     label_smoothing: float = 0.0
     class_weights: str = "none"
     schedule: str = "cosine"
+    averaging: int = 0
     patience: int = 15
     callbacks: list[str] = field(default_factory=lambda: ["checkpoint", "early_stop", "plots"])
     tracking: str = "sqlite:///mlflow.db"
