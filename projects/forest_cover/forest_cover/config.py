@@ -1,157 +1,206 @@
-"""The configuration: what may be set, of which type, within which limits. The values stand in ``conf/``.
-
-Hydra composes them from the groups; DVC keeps the result in ``params.yaml``, which every stage reads.
-"""
+"""Reads the configuration and says what is wrong with it: one line, before anything is computed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import asdict, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigKeyError, InterpolationResolutionError, OmegaConfBaseException
+from yaml import YAMLError
+
+from forest_cover import settings
+from forest_cover.columns import FEATURES
+from forest_cover.settings import CHOICES, LIMITS, Config, Data, Model, Resources, Search, Training
+
+__all__ = [
+    "PARAMS",
+    "Config",
+    "ConfigError",
+    "Data",
+    "Model",
+    "Resources",
+    "Search",
+    "Training",
+    "as_dict",
+    "check_config",
+    "load_config",
+    "problem",
+]
 
 PARAMS = Path("params.yaml")
+CONF = Path("conf")
+SEARCHED = ("training", "model", "resources")
+"""Groups that a search may vary: it trains on the tensors that are there."""
+TYPES = {"int": "a whole number", "float": "a number", "str": "a text", "list[str]": "a list of texts"}
+TYPES |= {"list[float]": "a list of numbers", "dict[str, dict[str, Any]]": "names with {low, high} or {choices}"}
+CONFIGURE = "python -m forest_cover.configure"
 
 
 class ConfigError(ValueError):
     """A value can't be used; the message names it, says what is wrong and where it is set."""
 
 
-@dataclass
-class Data:
-    """Where the rows come from and what is done to them before a model sees them.
+def load_config(path: Path = PARAMS) -> Config:
+    """Read the values that all stages share.
 
-    Attributes:
-        source: ``embedded`` (simulated, offline), ``kaggle`` (a CSV file of real rows) or ``covtype`` (all 581 012
-            real rows, downloaded once).
-        file: the CSV file of ``kaggle``; ``covtype`` keeps its download in this folder, or in scikit-learn's own.
-        rows: how many rows to take, 0 for all; the embedded source makes so many.
-        seed: of the simulation, the choice of rows and the split.
-        drop: columns that no model shall see.
-        val: share of the rows for validation.
-        test: share of the rows for the one final test.
-        scaling: ``standard`` (mean 0, deviation 1 on the training rows) or ``none``.
-        cap: most training rows of one class, 0 for no limit.
+    Args:
+        path: a YAML file, as ``python -m forest_cover.configure`` writes it.
+
+    Returns:
+        The configuration, checked.
+
+    Raises:
+        ConfigError: If the file is missing, is no YAML, or a value in it can't be used.
     """
+    try:
+        found = OmegaConf.load(path)
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: not found; run from the project's folder, or write it: {CONFIGURE}") from None
+    except (YAMLError, OSError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path}: can't be read ({reason}); write it anew: {CONFIGURE}") from None
+    if not isinstance(found, DictConfig):
+        raise ConfigError(f"{path}: holds no settings; write it anew: {CONFIGURE}")
+    return check_config(found)
 
-    source: str = "embedded"
-    file: str = ""
-    rows: int = 20000
-    seed: int = 0
-    drop: list[str] = field(default_factory=list)
-    val: float = 0.15
-    test: float = 0.15
-    scaling: str = "standard"
-    cap: int = 0
 
+def check_config(cfg: DictConfig | Config) -> Config:
+    """See that every value is known, of its type and within its limits.
 
-@dataclass
-class Resources:
-    """What a training may use.
+    Args:
+        cfg: what Hydra composed, or a configuration built by hand.
 
-    Attributes:
-        device: ``cpu``, ``cuda`` or ``auto``.
-        threads: of the processor; 0 for all.
-        workers: processes that load batches; 0 loads in the training process.
-        epochs: most rounds through the training rows.
-        batch_size: rows a step.
+    Returns:
+        The same values; what is not set is as in the dataclasses.
+
+    Raises:
+        ConfigError: At the first value that can't be used: its name, the value, what is allowed, where it is set.
+
+    Example:
+        >>> check_config(OmegaConf.create({"data": {"val": 2}}))
+        Traceback (most recent call last):
+        forest_cover.config.ConfigError: data.val=2.0: must be 0.01 to 0.9; set it in conf/data/
     """
+    given = OmegaConf.structured(cfg) if isinstance(cfg, Config) else cfg
+    for group in (f.name for f in fields(Config) if f.name != "out"):
+        if not isinstance(given.get(group, OmegaConf.create()), DictConfig):
+            raise problem(group, given[group], "must be a group of settings")
+    for key in OmegaConf.missing_keys(given):
+        raise problem(key, "???", "must be given")
+    base = OmegaConf.structured(Config)
+    if OmegaConf.select(given, "search.space") is not None:
+        base.search.space = {}  # a merge would join the two spaces
+    try:
+        config = OmegaConf.to_object(OmegaConf.merge(base, given))
+    except OmegaConfBaseException as error:
+        raise _not_the_type(error, given) from None
+    assert isinstance(config, Config)
+    _check_values(config)
+    _check_data(config.data)
+    _check_search(config.search)
+    return config
 
-    device: str = "cpu"
-    threads: int = 1
-    workers: int = 0
-    epochs: int = 60
-    batch_size: int = 256
 
+def as_dict(config: Config) -> dict[str, Any]:
+    """The configuration as plain dictionaries and lists, for files and stores.
 
-@dataclass
-class Training:
-    """How a model is trained, and what happens beside it.
-
-    Attributes:
-        seed: of the weights and the order of rows.
-        learning_rate: highest step size.
-        weight_decay: of AdamW.
-        label_smoothing: share of a label that is spread over all classes.
-        class_weights: ``none``, or ``balanced`` for weights that make up for rare classes.
-        schedule: ``none``, ``cosine`` or ``one_cycle``.
-        averaging: steps over which the weights are averaged, and the average is what is judged and kept; 0 for none.
-        patience: epochs without a better validation score before it stops; 0 never stops early.
-        callbacks: their names, from ``forest_cover.callbacks.CALLBACKS``, in the order in which they are called.
-        tracking: address of an MLflow store for the callback ``mlflow``.
-        experiment: name of the MLflow experiment.
-        learning_curve: shares of the training rows, each below 1, at which the evaluation trains again.
+    Example:
+        >>> as_dict(Config())["model"]["name"]
+        'mlp'
     """
-
-    seed: int = 0
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-4
-    label_smoothing: float = 0.0
-    class_weights: str = "none"
-    schedule: str = "cosine"
-    averaging: int = 0
-    patience: int = 15
-    callbacks: list[str] = field(default_factory=lambda: ["checkpoint", "early_stop", "plots"])
-    tracking: str = "sqlite:///mlflow.db"
-    experiment: str = "forest_cover"
-    learning_curve: list[float] = field(default_factory=lambda: [0.1, 0.3])
+    return asdict(config)
 
 
-@dataclass
-class Model:
-    """Which network.
+def problem(key: str, value: object, rule: str) -> ConfigError:
+    """The one line that says what is wrong with a value and which file sets it.
 
-    Attributes:
-        name: ``logistic``, ``mlp`` or ``residual``.
-        width: units of a hidden layer.
-        depth: hidden layers, or residual blocks.
-        dropout: share of units that are left out in training.
-        bins: pieces into which each measured column is encoded; 0 for the bare number.
+    Args:
+        key: name of the value, such as ``training.learning_rate``.
+        value: what it is.
+        rule: what it must be.
     """
-
-    name: str = "mlp"
-    width: int = 256
-    depth: int = 2
-    dropout: float = 0.1
-    bins: int = 32
+    return ConfigError(f"{key}={value}: {rule}; set it in {_where(key, value)}")
 
 
-@dataclass
-class Search:
-    """A search for better values.
-
-    Attributes:
-        study: its name; a study that exists is continued.
-        storage: address of the store that all processes share.
-        trials: how many trials the study shall have in all.
-        minutes: after which no process begins another trial; 0 for no limit.
-        seed: of the sampler.
-        startup: trials that are drawn at random before the sampler learns from them.
-        warmup: epochs of a trial before it may be pruned.
-        space: name of a value, such as ``training.learning_rate``, to ``{low, high, log}`` or ``{choices}``.
-        export: file of the best values, to be used as ``+experiment=best``.
-    """
-
-    study: str = "forest_cover"
-    storage: str = "sqlite:///studies.db"
-    trials: int = 20
-    minutes: float = 0.0
-    seed: int = 0
-    startup: int = 5
-    warmup: int = 5
-    space: dict[str, dict[str, Any]] = field(default_factory=dict)
-    export: str = "conf/experiment/best.yaml"
+def _where(key: str, value: object) -> str:
+    """The file of the group that gives the setting this value, or the group's folder."""
+    group, _, name = key.partition(".")
+    name = re.split(r"[.\[]", name)[0]
+    for file in sorted((CONF / group).glob("*.yaml")):
+        found = OmegaConf.load(file)
+        if isinstance(found, DictConfig) and name in found and (name == "space" or str(found[name]) == str(value)):
+            return str(file)
+    return f"{CONF / group}/" if name else f"{CONF}/config.yaml"
 
 
-@dataclass
-class Config:
-    """All of it. ``out`` is the folder that a training writes to."""
+def _not_the_type(error: OmegaConfBaseException, given: DictConfig) -> ConfigError:
+    """What the library says, in our words."""
+    key = error.full_key or "?"
+    if isinstance(error, ConfigKeyError):
+        group, _, name = key.rpartition(".")
+        known = [f.name for f in fields(getattr(settings, group.capitalize(), Config))]
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+        return problem(key, OmegaConf.select(given, key), f"no such setting; {hint}")
+    if isinstance(error, InterpolationResolutionError):
+        return ConfigError(f"{key}: {str(error.msg).splitlines()[0]}; set it in {_where(key, None)}")
+    group, name, *_ = re.split(r"[.\[]", key) + [""]
+    wanted = next((str(f.type) for f in fields(getattr(settings, group.capitalize(), Config)) if f.name == name), "str")
+    return problem(key, OmegaConf.select(given, key), f"must be {TYPES.get(wanted, wanted)}")
 
-    data: Data = field(default_factory=Data)
-    resources: Resources = field(default_factory=Resources)
-    training: Training = field(default_factory=Training)
-    model: Model = field(default_factory=Model)
-    search: Search = field(default_factory=Search)
-    out: str = "models"
+
+def _values(config: Config, key: str) -> list[Any]:
+    """The value of a name; of a list, its entries."""
+    group, name = key.split(".")
+    value = getattr(getattr(config, group), name)
+    return value if isinstance(value, list) else [value]
+
+
+def _check_values(config: Config) -> None:
+    for key, allowed in CHOICES.items():
+        for value in _values(config, key):
+            if value not in allowed:
+                raise problem(key, value, f"must be one of {', '.join(allowed)}")
+    for key, (low, high) in LIMITS.items():
+        for value in _values(config, key):
+            if not low <= value <= high:  # NaN is refused as well
+                raise problem(key, value, f"must be {low} to {high}")
+
+
+def _check_data(data: Data) -> None:
+    if data.val + data.test >= 1:
+        rule = f"with data.test={data.test} no row is left to train on: together they must be below 1"
+        raise problem("data.val", data.val, rule)
+    for name in data.drop:
+        if name not in FEATURES:
+            near = get_close_matches(name, FEATURES, n=1)
+            hint = f"did you mean {near[0]}?" if near else "see forest_cover/columns.py"
+            raise problem("data.drop", data.drop, f"{name} is no column; {hint}")
+    if set(data.drop) == set(FEATURES):
+        raise problem("data.drop", "all", "at least one column must stay")
+    if data.source == "kaggle" and not data.file:
+        raise problem("data.file", "''", "the source kaggle needs the path of its CSV file")
+
+
+def _check_search(search: Search) -> None:
+    if not search.space:
+        raise problem("search.space", "{}", "empty, so there is nothing to search: name at least one setting")
+    for key, bounds in search.space.items():
+        group, _, name = key.partition(".")
+        known = [f.name for f in fields(getattr(settings, group.capitalize()))] if group in SEARCHED else []
+        if name not in known:
+            rule = f"only settings of {', '.join(SEARCHED)} can be searched, as model.width"
+            raise problem("search.space", key, rule)
+        if set(bounds) == {"choices"} and isinstance(bounds["choices"], list) and bounds["choices"]:
+            continue
+        rule = f"{key} must be {{choices: [a, b]}} or {{low: a, high: b}} with a < b, and 0 < a with log: true"
+        if not {"low", "high"} <= set(bounds) <= {"low", "high", "log"}:
+            raise problem("search.space", bounds, rule)
+        low, high, log = bounds["low"], bounds["high"], bounds.get("log", False)
+        numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (low, high))
+        if not (numbers and isinstance(log, bool) and low < high and (low > 0 or not log)):
+            raise problem("search.space", bounds, rule)
