@@ -83,19 +83,13 @@ def check_config(cfg: DictConfig | Config) -> Config:
     Example:
         >>> check_config(OmegaConf.create({"data": {"val": 2}}))
         Traceback (most recent call last):
+            ...
         forest_cover.config.ConfigError: data.val=2.0: must be 0.01 to 0.9; set it in conf/data/
     """
-    given = OmegaConf.structured(cfg) if isinstance(cfg, Config) else cfg
-    for group in (f.name for f in fields(Config) if f.name != "out"):
-        if not isinstance(given.get(group, OmegaConf.create()), DictConfig):
-            raise problem(group, given[group], "must be a group of settings")
-    for key in OmegaConf.missing_keys(given):
-        raise problem(key, "???", "must be given")
-    base = OmegaConf.structured(Config)
-    if OmegaConf.select(given, "search.space") is not None:
-        base.search.space = {}  # a merge would join the two spaces
+    given = OmegaConf.structured(cfg) if isinstance(cfg, Config) else cfg.copy()
     try:
-        config = OmegaConf.to_object(OmegaConf.merge(base, given))
+        OmegaConf.resolve(given)
+        config = OmegaConf.to_object(_over_defaults(given))
     except OmegaConfBaseException as error:
         raise _not_the_type(error, given) from None
     assert isinstance(config, Config)
@@ -126,6 +120,20 @@ def problem(key: str, value: object, rule: str) -> ConfigError:
     return ConfigError(f"{key}={value}: {rule}; set it in {_where(key, value)}")
 
 
+def _over_defaults(given: DictConfig) -> DictConfig:
+    for key in OmegaConf.missing_keys(given):
+        raise problem(key, "???", "must be given")
+    for group in (f.name for f in fields(Config) if f.name != "out"):
+        if not isinstance(given.get(group, OmegaConf.create()), DictConfig):
+            raise problem(group, given[group], "must be a group of settings")
+    base = OmegaConf.structured(Config)
+    if OmegaConf.select(given, "search.space") is not None:
+        base.search.space = {}  # a merge would join the two spaces
+    merged = OmegaConf.merge(base, given)
+    assert isinstance(merged, DictConfig)
+    return merged
+
+
 def _where(key: str, value: object) -> str:
     """The file of the group that gives the setting this value, or the group's folder."""
     group, _, name = key.partition(".")
@@ -148,7 +156,7 @@ def _not_the_type(error: OmegaConfBaseException, given: DictConfig) -> ConfigErr
         return problem(key, OmegaConf.select(given, key), f"no such setting; {hint}")
     if isinstance(error, InterpolationResolutionError):
         return ConfigError(f"{key}: {str(error.msg).splitlines()[0]}; set it in {_where(key, None)}")
-    group, name, *_ = re.split(r"[.\[]", key) + [""]
+    group, name, *_ = [*re.split(r"[.\[]", key), ""]
     wanted = next((str(f.type) for f in fields(getattr(settings, group.capitalize(), Config)) if f.name == name), "str")
     return problem(key, OmegaConf.select(given, key), f"must be {TYPES.get(wanted, wanted)}")
 
