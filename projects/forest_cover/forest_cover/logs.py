@@ -1,7 +1,7 @@
 """What a run leaves beside its results, and what can be told from it: ``python -m forest_cover.logs RUN``.
 
-A training calls `begin_run` before the first epoch and `end_run` after the last one, or when it fails. Between the two it
-holds a lock, which the system frees however the process ends: a run without an end whose lock is free was killed.
+A training calls `begin_run` before the first epoch and `end_run` after the last one, or when it fails. Between the two
+it holds a lock, which the system frees however the process ends: a run without an end whose lock is free was killed.
 """
 
 from __future__ import annotations
