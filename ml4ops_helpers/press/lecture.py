@@ -38,6 +38,7 @@ class Result:
         attempts: how often it was tried by this command.
         seconds: time of the run that the notebook shows, or of the one that failed.
         message: why it failed or was skipped, else "".
+        peak_mb: most memory of the run that took those seconds, None when it is not known.
         key: hash of all that it depends on, "" when it is not there.
         metrics: what the page recorded; None is an undefined value.
         notebook: the executed notebook, or the broken one; None when there is neither.
@@ -48,6 +49,7 @@ class Result:
     attempts: int
     seconds: float
     message: str
+    peak_mb: float | None
     key: str
     metrics: dict[str, Value | None]
     notebook: Path | None
@@ -171,6 +173,7 @@ def _result(run: PlannedRun, outcome: Outcome, attempts: int, notebooks: Path) -
         attempts=attempts,
         seconds=outcome.seconds,
         message=outcome.message,
+        peak_mb=outcome.facts.get("peak_mb"),
         key=str(facts.get("key", "")),
         metrics=dict(record.get("metrics", {})) if isinstance(record, Mapping) else {},
         notebook=path if path.exists() else None,

@@ -4,26 +4,77 @@ from __future__ import annotations
 
 import base64
 import io
-import os
-from collections.abc import Sequence
-from itertools import groupby
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from nbformat import NotebookNode
 from PIL import Image
 
 from .lecture import Result
-from .pages import Value, read_notebook
+from .notebook_html import write_notebook_html
+from .pages import Page, read_notebook
+from .readme import page_title
+from .rendering import render, replace_text
 
 THUMBNAIL = (320, 240)
 """Most pixels of a figure in the report, width and height."""
 WORDS = {"run": "done", "unchanged": "was there", "failed": "failed", "skipped": "skipped"}
+SIDE_BY_SIDE = 6
+"""Most runs that stand beside each other; of more, each has a row, in tables of as many metrics."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the report tells of one page in one part of the plan.
+
+    Attributes:
+        part: title of the part, "" without one.
+        title: of the page.
+        results: one a run.
+    """
+
+    part: str
+    title: str
+    results: list[Result]
+
+    @property
+    def name(self) -> str:
+        """Of the page."""
+        return self.results[0].run.page.name
+
+    @property
+    def whole(self) -> list[Result]:
+        """Runs that are there."""
+        return [r for r in self.results if r.whole]
+
+    @cached_property
+    def parameters(self) -> tuple[list[str], list[str]]:
+        """Names of the parameters that differ between runs, and of those that are the same for all."""
+        return _differing([r.run.parameters for r in self.results])
+
+    @cached_property
+    def metrics(self) -> tuple[list[str], list[str]]:
+        """Names of the metrics that differ between the runs that are there, and of those that don't."""
+        differing, same = _differing([r.metrics for r in self.whole])
+        return (differing, same) if len(self.whole) > 1 else ([*same], [])
+
+    @property
+    def seconds(self) -> float:
+        """Of all runs together."""
+        return sum(r.seconds for r in self.results)
+
+    @property
+    def peak_mb(self) -> float:
+        """Of the largest run; 0 when nothing is known."""
+        return max((r.peak_mb or 0 for r in self.results), default=0)
 
 
 def write_report(results: Sequence[Result], title: str, out: Path, remark: str = "") -> Path:
-    """Write ``report.html``.
+    """Write ``report.html``, and each executed notebook as HTML beside it.
 
     Args:
         results: from ``run_lecture``.
@@ -34,18 +85,25 @@ def write_report(results: Sequence[Result], title: str, out: Path, remark: str =
     Returns:
         The file.
     """
-    ordered = sorted(results, key=lambda r: r.run.page.name)
-    pages = {name: _page(list(group), out) for name, group in groupby(ordered, key=lambda r: r.run.page.name)}
+    for stale in out.glob("notebooks/*.failed.html"):
+        if not stale.with_suffix(".ipynb").exists():
+            stale.unlink()  # the run is there by now
+    shown = {r.run.name: write_notebook_html(r.notebook) for r in results if r.notebook}
     text = render(
         "lecture.html",
         title=title,
-        pages=pages,
+        sections=_sections(results),
         total=len(results),
         whole=sum(r.whole for r in results),
-        missing=[r for r in results if not r.whole],
-        link=lambda result: _link(result, out),
-        label=lambda run: run.name.removeprefix(f"{run.page.name}__"),
+        missing=sorted((r for r in results if not r.whole), key=lambda r: r.state),  # failed before skipped
+        shown={name: path.relative_to(out).as_posix() for name, path in shown.items()},
+        raw={r.run.name: r.notebook.relative_to(out).as_posix() for r in results if r.notebook},
+        figures={r.run.name: _figures(read_notebook(r.notebook)) for r in results if r.whole and r.notebook},
+        page=lambda result: _title(result.run.page),
+        reason=lambda result: result.message.removeprefix(f"{result.run.name}.ipynb, "),
+        label=_label,
         words=WORDS,
+        most=SIDE_BY_SIDE,
         remark=remark,
     )
     path = out / "report.html"
@@ -53,40 +111,39 @@ def write_report(results: Sequence[Result], title: str, out: Path, remark: str =
     return path
 
 
-def render(template: str, **content: Any) -> str:  # noqa: ANN401 - whatever the template needs
-    """Fill a template of the package.
+def _sections(results: Iterable[Result]) -> list[Section]:
+    """Runs by part and page, in the order of the plan."""
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        groups.setdefault((result.run.part, result.run.page.name), []).append(result)
+    return [Section(part, _title(group[0].run.page), group) for (part, _), group in groups.items()]
 
-    Args:
-        template: its file name.
-        **content: its variables.
+
+def _differing(columns: Sequence[dict[str, Any]]) -> tuple[list[str], list[str]]:
+    """Names whose values differ between columns or are missing in one, and the others.
+
+    >>> _differing([{"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 3}])
+    (['b', 'c'], ['a'])
     """
-    environment = Environment(
-        loader=PackageLoader("ml4ops_helpers"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["value"] = _value
-    return environment.get_template(template).render(**content)
+    names = list(dict.fromkeys(name for column in columns for name in column))
+    same = [n for n in names if all(n in c and c[n] == columns[0][n] for c in columns)]
+    return [n for n in names if n not in same], same
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Write a text under a temporary name and rename it.
-
-    Args:
-        path: the file.
-        text: its content.
-    """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+def _title(page: Page) -> str:
+    """Heading of a page; its name where it has none."""
+    try:
+        return page_title(page.notebook)
+    except ValueError:
+        return page.name
 
 
-def _page(results: list[Result], out: Path) -> dict[str, Any]:
-    """What the report tells of one page: a table with a row a run, and the figures of each run."""
-    return {
-        "parameters": list(results[0].run.parameters),
-        "metrics": list(dict.fromkeys(name for r in results for name in r.metrics)),
-        "results": results,
-        "figures": {r.run.name: _figures(read_notebook(r.notebook)) for r in results if r.whole and r.notebook},
-    }
+def _label(result: Result) -> str:
+    """A run's own name within its page, without the values of parameters, which are told beside it."""
+    label = result.run.name.removeprefix(result.run.page.name).removeprefix("__")
+    for name, value in result.run.parameters.items():
+        label = label.replace(re.sub(r"[^A-Za-z0-9._-]+", "_", f"{name}-{value}"), "")
+    return label.strip("-")
 
 
 def _figures(notebook: NotebookNode) -> list[dict[str, str]]:
@@ -116,18 +173,3 @@ def thumbnail(image: bytes) -> str:
     small = io.BytesIO()
     white.convert("RGB").save(small, "WEBP", quality=60)
     return f"data:image/webp;base64,{base64.b64encode(small.getvalue()).decode()}"
-
-
-def _link(result: Result, out: Path) -> str:
-    return result.notebook.relative_to(out).as_posix() if result.notebook else ""
-
-
-def _value(value: Value | None) -> str:
-    """A metric or parameter as it is shown.
-
-    >>> [_value(v) for v in (0.123456, 3, True, "smoke", None)]
-    ['0.1235', '3', 'True', 'smoke', 'undefined']
-    """
-    if value is None:
-        return "undefined"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

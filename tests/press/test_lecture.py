@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
+from bs4 import BeautifulSoup
 from tiny_pages import write_page
 
 from ml4ops_helpers.cli import main
@@ -20,6 +22,7 @@ from ml4ops_helpers.press import lecture, lecture_report
 from ml4ops_helpers.press.copies import set_defaults
 from ml4ops_helpers.press.lecture import run_lecture
 from ml4ops_helpers.press.lecture_log import log_results
+from ml4ops_helpers.press.notebook_html import write_notebook_html
 from ml4ops_helpers.press.plans import PlanError, read_plan
 from ml4ops_helpers.press.publish import RECORD_MIME
 from ml4ops_helpers.press.timetables import write_timetables
@@ -254,11 +257,94 @@ def test_the_report_stands_alone_and_tells_what_failed(three_seeds, kernels, tmp
     assert "<td>undefined</td>" in html
     assert 'src="data:image/webp;base64,' in html
     assert 'alt="A line that rises."' in html
-    assert "01_a__seed-2.ipynb, cell 3: ValueError: no water" in html
-    links = set(re.findall(r'(?:href|src)="([^"]+)"', html))
-    assert "notebooks/01_a__seed-2.failed.ipynb" in links
+    missing = BeautifulSoup(html, "html.parser").find("h2", string="What is missing").find_next("ul").find_all("li")
+    words = [" ".join(li.text.split()) for li in missing]
+    assert words[0] == "01_a (01_a__seed-2), failed: cell 3: ValueError: no water (as far as it came, .ipynb)"
+    assert words[1].startswith("03_c (03_c__seed-2), skipped: ")
+    assert html.index("What is missing") < html.index("page-1")
+    links = set(re.findall(r'(?:href|src)="([^"#]+)"', html))
+    assert {f"notebooks/01_a__seed-2.failed.{kind}" for kind in ("html", "ipynb")} <= links
     assert all(link.startswith("data:") or (out / link).is_file() for link in links)
     assert len(results) == 6
+    kernels.broken.clear()
+    lecture_report.write_report(run_lecture(three_seeds, out, jobs=2), three_seeds.title, out)
+    assert not list((out / "notebooks").glob("*.failed.*"))
+
+
+def report(plan, tmp_path, runs, metrics):
+    """The report of a plan whose runs are told what they measured, as parsed HTML; no figures."""
+    read = plan({"title": "T", "runs": runs})
+    results = run_lecture(read, tmp_path / "out", jobs=2)
+    told = [replace(r, metrics=m, seconds=150.0, peak_mb=812.4) for r, m in zip(results, metrics, strict=True)]
+    path = lecture_report.write_report(told, read.title, tmp_path / "out")
+    return BeautifulSoup(path.read_text(), "html.parser")
+
+
+def rows(table):
+    return [[" ".join(cell.text.split()) for cell in row.find_all(["th", "td"])] for row in table.find_all("tr")]
+
+
+def test_few_runs_stand_side_by_side_and_what_is_equal_is_told_apart(plan, kernels, tmp_path, monkeypatch):
+    monkeypatch.setenv("ML4OPS_CACHE", str(tmp_path / "shared"))
+    entry = {"title": "Before <noon>", "pages": ["01_a"], "grid": {"seed": [1, 2]}, "cases": {"dry": {}}}
+    page = report(plan, tmp_path, [entry], [{"IoU": 0.5, "tiles": 8}, {"IoU": 0.25, "tiles": 8, "late": True}])
+    table, same = page.select("table.side, details table")
+    assert rows(table) == [
+        ["", "dry, seed 1 .ipynb", "dry, seed 2 .ipynb"],
+        ["state", "done", "done"],
+        ["time", "2.5 min", "2.5 min"],
+        ["most memory", "812 MB", "812 MB"],
+        ["IoU", "0.5", "0.25"],
+        ["late", "–", "True"],
+    ]
+    assert rows(same) == [["tiles", "8"]]
+    assert page.find("h2").text == "Before <noon>"
+    assert page.find("h3").find("a")["href"] == "notebooks/01_a__dry-seed-1.html"
+    assert page.select_one("p.remark").text == "01_a; all with profile lecture"
+
+
+def test_one_run_shows_all_that_it_measured(plan, kernels, tmp_path, monkeypatch):
+    monkeypatch.setenv("ML4OPS_CACHE", str(tmp_path / "shared"))
+    page = report(plan, tmp_path, [{"pages": ["01_a"]}], [{"IoU": 0.5}])
+    assert rows(page.find("table"))[-1] == ["IoU", "0.5"]
+    assert page.select_one("p.remark").text == "01_a, profile lecture, seed 0"
+
+
+def test_of_many_runs_each_has_a_row_and_no_table_is_wide(plan, kernels, tmp_path, monkeypatch):
+    monkeypatch.setenv("ML4OPS_CACHE", str(tmp_path / "shared"))
+    metrics = [{f"metric {m}": seed * m for m in range(9)} for seed in range(7)]
+    page = report(plan, tmp_path, [{"pages": ["01_a"], "grid": {"seed": list(range(7))}}], metrics)
+    first, second, same = page.find_all("table")
+    assert rows(first)[0] == ["run", "state", "time", "memory", *(f"metric {m}" for m in range(1, 7))]
+    assert rows(first)[3] == ["seed 2 .ipynb", "done", "2.5 min", "812 MB", "2", "4", "6", "8", "10", "12"]
+    assert rows(second)[7] == ["seed 6 .ipynb", "42", "48"]
+    assert rows(same) == [["metric 0", "0"]]
+
+
+def test_an_executed_notebook_is_shown_without_jupyter_and_without_a_network(tmp_path):
+    prose = "# Title\n\nSee [the data](../book/data_card), {cite:p}`otsu`, [there](https://a.example)."
+    path = write_page(tmp_path, "01_a", prose, "print('<water>')")
+    book = nbformat.read(path, as_version=4)
+    failed = nbformat.v4.new_output("error", ename="ValueError", evalue="dry", traceback=["ValueError: dry"])
+    picture = nbformat.v4.new_output("display_data", data={"image/png": PIXEL})
+    book.cells[-1].outputs = [nbformat.v4.new_output("stream", text="<water>\n"), picture, failed]
+    nbformat.write(book, path)
+    page = BeautifulSoup(write_notebook_html(path).read_text(), "html.parser")
+    assert "See the data, [otsu], there." in page.text
+    assert "<water>\n" in page.text
+    assert "ValueError: dry" in page.text
+    assert [img["src"][:22] for img in page.find_all("img")] == ["data:image/png;base64,"]
+    assert not page.find_all(["script", "link"])
+    assert {a["href"] for a in page.find_all("a") if not a["href"].startswith("#")} == {"https://a.example"}
+    assert not re.search(r"url\(|@import", page.find("style").text)
+
+
+def test_a_notebook_is_written_as_html_again_only_when_it_changed(tmp_path):
+    path = write_page(tmp_path, "01_a", "x = 1")
+    first = write_notebook_html(path).stat().st_mtime_ns
+    assert write_notebook_html(path).stat().st_mtime_ns == first
+    os.utime(path, ns=(first + 1, first + 1))
+    assert write_notebook_html(path).stat().st_mtime_ns > first
 
 
 def test_a_store_out_of_reach_costs_a_line_and_no_run(three_seeds, tmp_path, monkeypatch):

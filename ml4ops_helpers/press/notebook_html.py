@@ -1,0 +1,79 @@
+"""An executed notebook as one HTML file, for a browser without Jupyter: it loads nothing, figures are within it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from nbconvert import HTMLExporter
+from nbformat import NotebookNode
+from pygments.formatters import HtmlFormatter
+
+from .pages import read_notebook
+from .rendering import render, replace_text
+
+LIGHT, DARK = "default", "github-dark"
+"""Styles of Pygments."""
+OWN_LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:|mailto:|#)[^)]*\)")
+"""A link to another page of the book, which is not beside the file."""
+CITATION = re.compile(r"\{cite(?::\w+)?\}`([^`]*)`")
+ROLE = re.compile(r"\{[a-z:]+\}`([^`<]*?)\s*(?:<[^`]*>)?`")
+DIRECTIVE = re.compile(r"^(`{3,}|:{3,})\{[\w-]+\} *([^\n]*)\n(.*?)^\1 *$", re.MULTILINE | re.DOTALL)
+
+
+def write_notebook_html(path: Path) -> Path:
+    """Write an executed notebook as HTML beside it, unless that is there and newer.
+
+    Args:
+        path: the notebook.
+
+    Returns:
+        The HTML file.
+
+    Raises:
+        PageError: it is no notebook.
+    """
+    html = path.with_suffix(".html")
+    if not html.exists() or html.stat().st_mtime_ns <= path.stat().st_mtime_ns:
+        replace_text(html, notebook_html(read_notebook(path), path.stem))
+    return html
+
+
+def notebook_html(notebook: NotebookNode, title: str) -> str:
+    """A notebook as a whole HTML page.
+
+    Args:
+        notebook: executed; it is not changed.
+        title: for the browser's tab.
+    """
+    notebook = NotebookNode(notebook, cells=[_plain_cell(cell) for cell in notebook.cells])
+    body, _ = HTMLExporter(template_name="basic").from_notebook_node(notebook)  # type: ignore[no-untyped-call]
+    styles = [HtmlFormatter(style=style).get_style_defs(".highlight") for style in (LIGHT, DARK)]
+    return render("notebook.html", title=title, body=body, light=styles[0], dark=styles[1])
+
+
+def _plain_cell(cell: NotebookNode) -> NotebookNode:
+    return NotebookNode(cell, source=plain_markdown(cell.source)) if cell.cell_type == "markdown" else cell
+
+
+def plain_markdown(source: str) -> str:
+    r"""Markdown of the book in the words that every reader of Markdown knows.
+
+    Args:
+        source: a cell; directives become quotations, roles and links to other pages their text.
+
+    >>> plain_markdown("See [the data](../book/data_card) {cite:p}`otsu`, {term}`chips <chip>`, [x](https://a.org).")
+    'See the data [otsu], chips, [x](https://a.org).'
+    >>> print(plain_markdown("```{admonition} Recall\n:class: tip\nWhich one?\n```"))
+    > **Recall**
+    >
+    > Which one?
+    """
+    text = DIRECTIVE.sub(_quotation, source)
+    return ROLE.sub(r"\1", CITATION.sub(r"[\1]", OWN_LINK.sub(r"\1", text)))
+
+
+def _quotation(found: re.Match[str]) -> str:
+    body = [line for line in found[3].strip().splitlines() if not re.match(r":[\w-]+:", line)]
+    lines = [f"**{found[2]}**", "", *body] if found[2] else body
+    return "\n".join(f"> {line}".rstrip() for line in lines)
