@@ -23,7 +23,7 @@ from omegaconf import OmegaConf
 from forest_cover.config import Config, as_dict
 from forest_cover.files import ProjectError, write_json, write_text
 
-RECORD, SETTINGS, LOCK, HISTORY = "run.json", "config.yaml", "run.lock", "history.csv"
+RECORD, SETTINGS, LOCK, HISTORY = "run.json", "settings.yaml", "run.lock", "history.csv"
 PACKAGES = ("torch", "numpy", "pandas", "scikit-learn", "hydra-core", "omegaconf", "dvc", "optuna", "mlflow")
 log = logging.getLogger(__name__)
 _locks: dict[Path, FileLock] = {}
@@ -146,7 +146,7 @@ def resume_command(folder: Path) -> str:
     Args:
         folder: of the run.
     """
-    return f"python -m forest_cover.stages.train --config-dir {folder} --config-name config hydra.run.dir={folder}"
+    return f"python -m forest_cover.stages.train --config-dir {folder} --config-name settings hydra.run.dir={folder}"
 
 
 def _progress(folder: Path) -> str:
