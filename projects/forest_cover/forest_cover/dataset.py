@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -83,7 +84,7 @@ def load_dataset(folder: Path, part: str) -> CoverDataset:
     try:
         content = torch.load(path, weights_only=True)
     except Exception:  # torch raises nearly anything for a file that is not one of its own
-        raise ProjectError(f"{path} can't be read as tensors: run `dvc repro --force tensors`, which makes it") from None
+        raise ProjectError(f"{path} can't be read as tensors: `dvc repro --force tensors` makes it anew") from None
     if not isinstance(content, dict) or not all(isinstance(content.get(k), Tensor) for k in ("features", "labels")):
         raise ProjectError(f"{path}: expected a dict of tensors 'features' and 'labels'")
     columns = load_columns(folder)
@@ -105,13 +106,14 @@ def load_columns(folder: Path) -> list[str]:
     Raises:
         ProjectError: the file is missing or holds no list of names.
     """
-    columns = read_json(folder / "columns.json", "tensors")
+    path = folder / "columns.json"
+    columns = read_json(path, "tensors")
     if not isinstance(columns, list) or not columns or not all(isinstance(name, str) for name in columns):
-        raise ProjectError(f"{folder / 'columns.json'}: expected a list of column names, found {json.dumps(columns)[:60]}")
+        raise ProjectError(f"{path}: expected a list of column names, found {json.dumps(columns)[:60]}")
     return columns
 
 
-def _whole(batch: Batch) -> Batch:
+def _whole(batch: Any) -> Any:  # what __getitems__ gives is a batch already
     return batch
 
 
@@ -160,9 +162,6 @@ def load_loaders(
     Raises:
         ProjectError: a file is missing or wrong.
     """
-    return tuple(
-        make_loader(
-            load_dataset(folder, part), resources.batch_size, shuffle=part == "train", workers=resources.workers, seed=seed
-        )
-        for part in parts
-    )
+    size, workers = resources.batch_size, resources.workers
+    rows = {part: load_dataset(folder, part) for part in parts}
+    return tuple(make_loader(rows[part], size, shuffle=part == "train", workers=workers, seed=seed) for part in parts)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +18,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from forest_cover.columns import LABELS
 from forest_cover.config import Config
 from forest_cover.dataset import CoverDataset, make_loader
-from forest_cover.files import ProjectError, replacing
+from forest_cover.files import ProjectError
 from forest_cover.models import build_model
+from forest_cover.reproduce import choose_device, fingerprint, set_determinism
 from forest_cover.scores import Floats, scores
 
 if TYPE_CHECKING:
@@ -37,19 +34,6 @@ SCHEDULES: dict[str, Callable[[Optimizer, float, int], LRScheduler]] = {
     "one_cycle": lambda optimiser, rate, steps: OneCycleLR(optimiser, rate, total_steps=steps),
 }
 """How the learning rate moves over the steps: functions ``(optimiser, highest rate, steps) -> schedule``."""
-
-
-def choose_device(name: str) -> torch.device:
-    """The device of that name; ``auto`` is the graphics processor where there is one.
-
-    Raises:
-        ProjectError: there is no such device here.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ProjectError("resources.device is cuda, but no such device is here; set it to cpu or auto")
-    return torch.device(name)
 
 
 def predict(model: nn.Module, features: Tensor, chunk: int = 8192) -> Floats:
@@ -66,7 +50,7 @@ def predict(model: nn.Module, features: Tensor, chunk: int = 8192) -> Floats:
     model.eval()
     device = next(model.parameters()).device
     with torch.inference_mode():
-        parts = [model(rows.to(device)).softmax(dim=1).cpu() for rows in features.split(chunk)]
+        parts = [model(rows.to(device)).softmax(dim=1).cpu() for rows in torch.split(features, chunk)]
     return torch.cat(parts).double().numpy()
 
 
@@ -90,15 +74,6 @@ def class_weights(labels: Tensor, kind: str) -> Tensor | None:
     return torch.where(counts > 0, len(labels) / ((counts > 0).sum() * counts), 0.0)
 
 
-def fingerprint(config: Config, columns: Sequence[str], *parts: CoverDataset) -> str:
-    """A hash of all that decides what a training comes to: its settings and its rows."""
-    settings = {name: asdict(getattr(config, name)) for name in ("resources", "training", "model")}
-    digest = hashlib.sha256(json.dumps([settings, list(columns)], sort_keys=True).encode())
-    for rows in parts:
-        digest.update(rows.features.contiguous().numpy().tobytes() + rows.labels.numpy().tobytes())
-    return digest.hexdigest()
-
-
 class Run:
     """One training: what callbacks see and may change.
 
@@ -119,9 +94,12 @@ class Run:
         out: folder for what callbacks write.
     """
 
-    def __init__(self, config: Config, columns: Sequence[str], train: CoverDataset, val: CoverDataset, out: Path) -> None:
+    def __init__(
+        self, config: Config, columns: Sequence[str], train: CoverDataset, val: CoverDataset, out: Path
+    ) -> None:
         training, resources = config.training, config.resources
-        self.config, self.columns, self.out, self.val = config, list(columns), out, val
+        self.config, self.columns, self.out = config, list(columns), out
+        self.train, self.val = train, val
         self.device = choose_device(resources.device)
         self.hash = fingerprint(config, columns, train, val)
         set_determinism(training.seed, resources.threads)
@@ -154,7 +132,7 @@ class Run:
         for features, labels in self.loader:
             rate = self.optimiser.param_groups[0]["lr"]
             losses.append(self.step(features.to(self.device), labels.to(self.device)) * len(labels))
-        loss = torch.stack(losses).sum().item() / len(self.loader.dataset)  # type: ignore[arg-type]
+        loss = torch.stack(losses).sum().item() / len(self.train)
         self.note({"epoch": len(self.history) + 1, "train_loss": loss, **self.validate(), "learning_rate": rate})
         log.info("%s, %.2f s", _line(self.history[-1]), time.perf_counter() - start)
 
@@ -162,7 +140,7 @@ class Run:
         """One step down the gradient; returns the mean loss of the batch."""
         loss: Tensor = self.loss(self.model(features), labels)
         self.optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         self.schedule.step()
         if self.average:
@@ -214,7 +192,9 @@ class Run:
 
 
 def _averaged(model: nn.Module, steps: int) -> AveragedModel | None:
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(1 - 1 / steps)) if steps else None
+    if not steps:
+        return None
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(1 - 1 / steps))  # type: ignore[no-untyped-call]
 
 
 def _copied(model: nn.Module) -> dict[str, Tensor]:
@@ -224,19 +204,6 @@ def _copied(model: nn.Module) -> dict[str, Tensor]:
 def _line(row: Mapping[str, float]) -> str:
     values = ", ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "epoch")
     return f"epoch {row['epoch']}: {values}"
-
-
-def set_determinism(seed: int, threads: int) -> None:
-    """Same seed, same numbers on one machine: the order of a sum depends on the number of threads, so it is set too.
-
-    Args:
-        seed: of torch's global generator: fresh weights and dropout.
-        threads: of the processor, 0 for all.
-    """
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else torch refuses on a graphics processor
-    torch.use_deterministic_algorithms(True)
-    torch.set_num_threads(threads or os.cpu_count() or 1)
-    torch.manual_seed(seed)
 
 
 def fit(run: Run, callbacks: Iterable[Callback] = ()) -> Run:
@@ -264,30 +231,3 @@ def fit(run: Run, callbacks: Iterable[Callback] = ()) -> Run:
     for callback in callbacks:
         callback.on_end(run)
     return run
-
-
-def write_checkpoint(run: Run, path: Path) -> None:
-    """Write a run's state, whole or not at all."""
-    with replacing(path) as temporary:
-        torch.save(run.state(), temporary)
-
-
-def read_checkpoint(run: Run, path: Path) -> bool:
-    """Go on from a file of ``write_checkpoint`` if it is there and of the same settings and rows; the log says which.
-
-    Returns:
-        Whether the run goes on from it.
-    """
-    if not path.exists():
-        return False
-    try:
-        state = torch.load(path, weights_only=True)
-    except Exception:  # torch raises nearly anything for a file that is not one of its own
-        log.warning("%s can't be read: the training starts from the beginning", path)
-        return False
-    if not isinstance(state, dict) or state.get("hash") != run.hash:
-        log.warning("%s is of other settings or rows: the training starts from the beginning", path)
-        return False
-    run.resume(state)
-    log.info("%s: going on after epoch %d", path, len(run.history))
-    return True

@@ -97,7 +97,8 @@ class Residual(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         """Rows ``(rows, width)`` and the change to them."""
-        return rows + self.change(rows)
+        changed: Tensor = rows + self.change(rows)
+        return changed
 
 
 def logistic(inputs: int, model: Model) -> nn.Module:

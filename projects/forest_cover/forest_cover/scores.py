@@ -61,7 +61,8 @@ def f1(counts: Counts) -> Floats:
 
 
 def _ratio(part: Counts, whole: Counts) -> Floats:
-    return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+    found: Floats = np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+    return found
 
 
 def scores(truth: Labels, probabilities: Floats) -> dict[str, float]:
@@ -111,7 +112,9 @@ def reliability(truth: Labels, probabilities: Floats, bins: int = 10) -> pd.Data
 
 
 def calibration_error(table: pd.DataFrame) -> float:
-    """Expected calibration error: mean distance of confidence and accuracy, by rows (Guo et al. 2017, arXiv:1706.04599).
+    """Expected calibration error: mean distance of confidence and accuracy over rows (Guo et al. 2017).
+
+    The paper is arXiv:1706.04599.
 
     Args:
         table: from ``reliability``.

@@ -1,0 +1,182 @@
+"""What happens beside a training: a checkpoint, an early stop, plots, tracking. And whatever you add.
+
+One of your own is a class with a method or two, in any module that Python finds, named in the settings by
+``training.callbacks: [checkpoint, early_stop, my_module:Shout]``::
+
+    from forest_cover.callbacks import Callback
+
+    class Shout(Callback):
+        def on_epoch(self, run):
+            if run.best == len(run.history) - 1:
+                print(f"a better one: {run.history[-1]['val_macro_f1']:.3f}")
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from importlib import import_module
+
+import pandas as pd
+
+from forest_cover import figures
+from forest_cover.checkpoints import read_checkpoint, write_checkpoint
+from forest_cover.files import ProjectError
+from forest_cover.fit import Run
+
+log = logging.getLogger(__name__)
+
+
+class Callback:
+    """Called by the training loop; each method does nothing until it is overridden.
+
+    A method sees the whole `forest_cover.fit.Run`: settings, network, history, folder. It ends the training after the
+    present epoch by ``run.stop = True``.
+    """
+
+    def on_start(self, run: Run) -> None:
+        """Before the first epoch."""
+
+    def on_epoch(self, run: Run) -> None:
+        """After each epoch, when its row is in the history."""
+
+    def on_end(self, run: Run) -> None:
+        """After the last epoch, when the network holds the best weights."""
+
+
+class Checkpoint(Callback):
+    """Writes ``checkpoint.pt`` after each epoch, goes on from one that is there, and removes it at the end."""
+
+    def on_start(self, run: Run) -> None:
+        """Go on where an interrupted training of the same settings and rows stopped."""
+        read_checkpoint(run, run.out / "checkpoint.pt")
+
+    def on_epoch(self, run: Run) -> None:
+        """Write the state."""
+        path = run.out / "checkpoint.pt"
+        write_checkpoint(run, path)
+        log.info("epoch %d: wrote %s", len(run.history), path)
+
+    def on_end(self, run: Run) -> None:
+        """Remove it: the weights are written by the training itself."""
+        (run.out / "checkpoint.pt").unlink(missing_ok=True)
+
+
+class EarlyStop(Callback):
+    """Stops when ``training.patience`` epochs have not brought a better validation score."""
+
+    def on_start(self, run: Run) -> None:
+        """A resumed training may have come to its end."""
+        self.on_epoch(run)
+
+    def on_epoch(self, run: Run) -> None:
+        """Compare the best epoch with the last one."""
+        patience = run.config.training.patience
+        if patience and len(run.history) - (run.best + 1) >= patience:
+            log.info("epoch %d: none better than epoch %d, stopped early", len(run.history), run.best + 1)
+            run.stop = True
+
+
+class Plots(Callback):
+    """Draws ``plots/history.png`` at the end."""
+
+    def on_end(self, run: Run) -> None:
+        """Draw loss and score by epoch."""
+        figures.save(figures.history(pd.DataFrame(run.history), run.best + 1), run.out / "plots" / "history.png")
+
+
+class LearningRate(Callback):
+    """Logs the learning rate of each epoch and draws ``plots/learning_rate.png`` at the end."""
+
+    def on_epoch(self, run: Run) -> None:
+        """Log it."""
+        log.info("epoch %d: learning rate %.3g", len(run.history), run.history[-1]["learning_rate"])
+
+    def on_end(self, run: Run) -> None:
+        """Draw it."""
+        figures.save(figures.learning_rate(pd.DataFrame(run.history)), run.out / "plots" / "learning_rate.png")
+
+
+class Mlflow(Callback):
+    """Records settings, the scores of each epoch and the best one in MLflow.
+
+    Where a run is active, as in a search that opens one for each trial, it is that run; else it is a new one. An
+    interrupted training that goes on makes a new run, with all epochs.
+    """
+
+    def on_start(self, run: Run) -> None:
+        """Open a run and record the settings."""
+        import mlflow  # takes a second to import, and only this callback needs it
+
+        self.mlflow, self.opened = mlflow, mlflow.active_run() is None
+        if self.opened:
+            mlflow.set_tracking_uri(run.config.training.tracking)
+            mlflow.set_experiment(run.config.training.experiment)
+            mlflow.start_run()
+        mlflow.log_params(settings(run))
+        for row in run.history:
+            self._log(row)
+
+    def on_epoch(self, run: Run) -> None:
+        """Record the scores."""
+        self._log(run.history[-1])
+
+    def on_end(self, run: Run) -> None:
+        """Record the best epoch, and close what was opened here."""
+        best = run.history[run.best]
+        self.mlflow.log_metrics({"best_epoch": best["epoch"], "best_val_macro_f1": best["val_macro_f1"]})
+        if self.opened:
+            self.mlflow.end_run()
+
+    def _log(self, row: dict[str, float]) -> None:
+        values = {name: value for name, value in row.items() if name != "epoch"}
+        self.mlflow.log_metrics(values, step=int(row["epoch"]))
+
+
+CALLBACKS: dict[str, type[Callback]] = {
+    "checkpoint": Checkpoint,
+    "early_stop": EarlyStop,
+    "plots": Plots,
+    "learning_rate": LearningRate,
+    "mlflow": Mlflow,
+}
+"""The callbacks that have a name of their own."""
+
+
+def settings(run: Run) -> dict[str, str]:
+    """What decides the training, as flat texts such as ``model.width: 256``."""
+    groups = {group: vars(getattr(run.config, group)) for group in ("resources", "training", "model")}
+    return {f"{group}.{name}": str(value) for group, values in groups.items() for name, value in values.items()}
+
+
+def make_callbacks(names: Sequence[str]) -> list[Callback]:
+    """The callbacks that the settings name.
+
+    Args:
+        names: from ``CALLBACKS``, or ``module:Class`` for one of your own.
+
+    Returns:
+        One of each, in this order.
+
+    Raises:
+        ProjectError: there is no such callback; the message lists those there are.
+
+    Example:
+        >>> [type(callback).__name__ for callback in make_callbacks(["checkpoint", "early_stop"])]
+        ['Checkpoint', 'EarlyStop']
+    """
+    return [(CALLBACKS[name] if name in CALLBACKS else _own(name))() for name in names]
+
+
+def _own(name: str) -> type[Callback]:
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        known = ", ".join(CALLBACKS)
+        raise ProjectError(f"training.callbacks: there is no {name!r}; choose from {known}, or name your module:Class")
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as problem:
+        raise ProjectError(f"training.callbacks: {name!r} can't be imported: {problem}") from None
+    if not (isinstance(found, type) and issubclass(found, Callback)):
+        raise ProjectError(f"training.callbacks: {name!r} is no subclass of forest_cover.callbacks.Callback")
+    return found
