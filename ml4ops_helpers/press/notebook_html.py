@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from pathlib import Path
 
@@ -46,14 +47,13 @@ def notebook_html(notebook: NotebookNode, title: str) -> str:
         notebook: executed; it is not changed.
         title: for the browser's tab.
     """
-    notebook = NotebookNode(notebook, cells=[_plain_cell(cell) for cell in notebook.cells])
-    body, _ = HTMLExporter(template_name="basic").from_notebook_node(notebook)  # type: ignore[no-untyped-call]
+    shown = copy.deepcopy(notebook)
+    for cell in shown.cells:
+        if cell.cell_type == "markdown":
+            cell.source = plain_markdown(cell.source)
+    body, _ = HTMLExporter(template_name="basic").from_notebook_node(shown)  # type: ignore[no-untyped-call]
     styles = [HtmlFormatter(style=style).get_style_defs(".highlight") for style in (LIGHT, DARK)]
     return render("notebook.html", title=title, body=body, light=styles[0], dark=styles[1])
-
-
-def _plain_cell(cell: NotebookNode) -> NotebookNode:
-    return NotebookNode(cell, source=plain_markdown(cell.source)) if cell.cell_type == "markdown" else cell
 
 
 def plain_markdown(source: str) -> str:

@@ -315,9 +315,9 @@ def test_of_many_runs_each_has_a_row_and_no_table_is_wide(plan, kernels, tmp_pat
     metrics = [{f"metric {m}": seed * m for m in range(9)} for seed in range(7)]
     page = report(plan, tmp_path, [{"pages": ["01_a"], "grid": {"seed": list(range(7))}}], metrics)
     first, second, same = page.find_all("table")
-    assert rows(first)[0] == ["run", "state", "time", "memory", *(f"metric {m}" for m in range(1, 7))]
-    assert rows(first)[3] == ["seed 2 .ipynb", "done", "2.5 min", "812 MB", "2", "4", "6", "8", "10", "12"]
-    assert rows(second)[7] == ["seed 6 .ipynb", "42", "48"]
+    assert rows(first)[0] == ["run", "state", "time", "memory", *(f"metric {m}" for m in range(1, 5))]
+    assert rows(first)[3] == ["seed 2 .ipynb", "done", "2.5 min", "812 MB", "2", "4", "6", "8"]
+    assert rows(second)[7] == ["seed 6", "30", "36", "42", "48"]
     assert rows(same) == [["metric 0", "0"]]
 
 
