@@ -195,6 +195,8 @@ def _check_data(data: Data) -> None:
 
 
 def _check_search(search: Search) -> None:
+    if not re.match(r"sqlite:///.", search.storage):
+        raise problem("search.storage", search.storage, "must be sqlite:/// and the name of a file")
     if not search.space:
         raise problem("search.space", "{}", "empty, so there is nothing to search: name at least one setting")
     for key, bounds in search.space.items():

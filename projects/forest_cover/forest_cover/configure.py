@@ -1,7 +1,7 @@
 """Composes ``conf/`` into ``params.yaml``, which DVC watches and every stage reads.
 
-``python -m forest_cover.configure data=kaggle training.seed=1`` writes it; ``--check`` tells whether it is what ``conf/``
-composes to, as a commit hook and CI want to know.
+``python -m forest_cover.configure data=kaggle training.seed=1`` writes it; ``--check`` tells whether it is what
+``conf/`` composes to, as a commit hook and CI want to know.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def check_params(overrides: Sequence[str] = (), path: Path = PARAMS) -> None:
 def _flat(config: object, prefix: str = "") -> dict[str, object]:
     """Values by their whole names."""
     if isinstance(config, DictConfig):
-        return {name: v for key in config for name, v in _flat(config[key], f"{prefix}.{key}").items()}
+        return {name: v for key, value in config.items() for name, v in _flat(value, f"{prefix}.{key!s}").items()}
     return {prefix[1:]: config}
 
 

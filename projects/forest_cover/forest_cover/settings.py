@@ -121,6 +121,7 @@ class Search:
         seed: of the sampler.
         startup: trials that are drawn at random before the sampler learns from them.
         warmup: epochs of a trial before it may be pruned.
+        heartbeat: seconds between a process's signs of life; after three times as long without, it is taken for dead.
         space: name of a value, such as ``training.learning_rate``, to ``{low, high, log}`` or ``{choices}``.
         export: file of the best values, to be used as ``+experiment=best``.
     """
@@ -132,6 +133,7 @@ class Search:
     seed: int = 0
     startup: int = 5
     warmup: int = 5
+    heartbeat: int = 10
     space: dict[str, dict[str, Any]] = field(
         default_factory=lambda: {
             "training.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
@@ -188,5 +190,6 @@ LIMITS: dict[str, tuple[float, float]] = {
     "search.seed": (0, 2**31 - 1),
     "search.startup": (0, 1_000_000),
     "search.warmup": (0, 100_000),
+    "search.heartbeat": (1, 3600),
 }
 """Smallest and largest value, both allowed; of a list, those of each entry."""

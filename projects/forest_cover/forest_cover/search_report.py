@@ -1,0 +1,134 @@
+"""What a search leaves: each trial in MLflow, plots of the study, and the best values as a file for Hydra."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import optuna
+from filelock import FileLock
+from omegaconf import OmegaConf
+from optuna.trial import FrozenTrial, TrialState
+from optuna.visualization import matplotlib as draw
+
+from forest_cover.config import Config
+from forest_cover.files import ProjectError, replacing, write_text
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+PLOTS = Path("reports/search")
+HEAD = "# @package _global_\n# Trial {number} of the study {study}: validation macro-F1 {value:.4f}. Use it: {use}\n"
+log = logging.getLogger(__name__)
+
+
+def record_trials(study: optuna.Study, config: Config, lock: FileLock) -> None:
+    """Write the finished trials that MLflow does not know yet as child runs of one run for the study.
+
+    What is missing is added by whichever process comes next, so none is lost with a process, and none is there twice.
+
+    Args:
+        study: whose trials.
+        config: names store and experiment.
+        lock: that all processes share.
+    """
+    from mlflow import MlflowClient  # takes a second to import
+
+    with lock:
+        client = MlflowClient(config.training.tracking)
+        found = client.get_experiment_by_name(config.training.experiment)
+        experiment = found.experiment_id if found else client.create_experiment(config.training.experiment)
+        parent = _parent(client, experiment, study)
+        query = f"tags.`mlflow.parentRunId` = '{parent}'"
+        known = {run.data.tags["trial"] for run in client.search_runs([experiment], query, max_results=50_000)}
+        finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+        for trial in finished:
+            if str(trial.number) not in known:
+                _record(client, experiment, parent, trial)
+
+
+def _parent(client: MlflowClient, experiment: str, study: optuna.Study) -> str:
+    """The run that stands for the study."""
+    query = f"tags.study = '{study.study_name}'"
+    if found := client.search_runs([experiment], query, max_results=1):
+        return str(found[0].info.run_id)
+    return str(client.create_run(experiment, tags={"study": study.study_name}, run_name=study.study_name).info.run_id)
+
+
+def _record(client: MlflowClient, experiment: str, parent: str, trial: FrozenTrial) -> None:
+    from mlflow.entities import Metric, Param
+
+    begin, end = (
+        int(moment.timestamp() * 1000) for moment in (trial.datetime_start, trial.datetime_complete) if moment
+    )
+    name = f"trial {trial.number}"
+    tags = {"mlflow.parentRunId": parent, "trial": str(trial.number), "state": trial.state.name.lower()}
+    run = client.create_run(experiment, start_time=begin, tags=tags, run_name=name).info.run_id
+    metrics = [Metric("val_macro_f1", value, end, step) for step, value in trial.intermediate_values.items()]
+    if trial.value is not None:
+        metrics.append(Metric("best_val_macro_f1", trial.value, end, 0))
+    client.log_batch(run, metrics, [Param(key, str(value)) for key, value in trial.params.items()])
+    client.set_terminated(run, "FINISHED", end)
+
+
+def plot_study(study: optuna.Study, folder: Path = PLOTS) -> list[Path]:
+    """Draw how the score grew, which settings it hangs on, and how it lies over the two that matter most.
+
+    Args:
+        study: to draw.
+        folder: for the pictures.
+
+    Returns:
+        The files; importance and contour need two settings, and more than a few different scores.
+    """
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        draw.plot_optimization_history(study)
+        files = [_save_current(folder / "history.png")]
+        if len({trial.value for trial in complete}) < 4 or len(study.best_params) < 2:
+            log.info("too few settings or finished trials for importance and contour")
+            return files
+        weights = optuna.importance.get_param_importances(study)
+        draw.plot_param_importances(study)
+        files.append(_save_current(folder / "importance.png"))
+        draw.plot_contour(study, params=list(weights)[:2])
+        return [*files, _save_current(folder / "contour.png")]
+
+
+def _save_current(path: Path) -> Path:
+    figure = plt.gcf()
+    figure.set_size_inches(7, 4.2)
+    figure.tight_layout()
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+    plt.close(figure)
+    return path
+
+
+def export_best(study: optuna.Study, path: Path) -> None:
+    """Write the values of the best trial as a file that Hydra takes as ``+experiment=…``.
+
+    Args:
+        study: to look into.
+        path: of the file, in ``conf/experiment/``.
+
+    Raises:
+        ProjectError: no trial has come to its end.
+    """
+    try:
+        best = study.best_trial
+    except ValueError:
+        raise ProjectError(
+            f"the study {study.study_name} has no complete trial: give it more, search.trials=…"
+        ) from None
+    values = OmegaConf.create()
+    for key, value in best.params.items():
+        OmegaConf.update(values, key, value)
+    use = f"python -m forest_cover.configure +experiment={path.stem}"
+    head = HEAD.format(number=best.number, study=study.study_name, value=best.value, use=use)
+    write_text(head + OmegaConf.to_yaml(values), path)
+    log.info("best of %d trials is %d with %.4f: %s", len(study.trials), best.number, best.value, path)
