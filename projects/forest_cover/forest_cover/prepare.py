@@ -7,16 +7,19 @@ goes along all the way, so it can be told at any point which part a row is in.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import torch
 from sklearn.model_selection import train_test_split
 
 from forest_cover.columns import CLASSES, COUNTS, LABELS, QUANTITIES, TARGET
 from forest_cover.files import PARTS, ProjectError
+
+if TYPE_CHECKING:
+    import torch
 
 
 def drop_columns(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
@@ -167,17 +170,45 @@ def cap(frame: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:
     """
     if limit < 0:
         raise ProjectError(f"data.cap={limit}: give the most rows of one class, or 0 for no limit")
-    return _choose(frame, dict.fromkeys(CLASSES, limit), seed) if limit else frame
+    return choose(frame, dict.fromkeys(CLASSES, limit), seed) if limit else frame
 
 
-def _choose(frame: pd.DataFrame, most: dict[int, int], seed: int) -> pd.DataFrame:
-    """At most so many rows of each class, drawn with the seed, in their order."""
+def choose(frame: pd.DataFrame, most: Mapping[int, int], seed: int) -> pd.DataFrame:
+    """Draw rows of each class.
+
+    Args:
+        frame: features and target.
+        most: rows of each class; where there are fewer, all are kept.
+        seed: of the draw.
+
+    Returns:
+        The drawn rows in their order.
+    """
     codes = frame[TARGET].to_numpy()
     kept = [
-        np.random.default_rng([seed, code]).permutation(np.flatnonzero(codes == code))[: most.get(code)]
+        np.random.default_rng([seed, code]).permutation(np.flatnonzero(codes == code))[: most[code]]
         for code in np.unique(codes).tolist()
     ]
     return frame.iloc[np.sort(np.concatenate(kept))]
+
+
+def allot(counts: Sequence[int], rows: int) -> list[int]:
+    """Deal out rows to classes in the proportion of their counts, the sum exactly right.
+
+    Args:
+        counts: of the classes in the whole.
+        rows: to deal out.
+
+    Returns:
+        Rows of each class; what rounding leaves over goes to those that lost most by it.
+
+    >>> allot([500, 301, 199], 10)
+    [5, 3, 2]
+    """
+    exact = np.array(counts) * (rows / sum(counts))
+    dealt = np.floor(exact).astype(int)
+    dealt[np.argsort(dealt - exact, kind="stable")[: rows - dealt.sum()]] += 1
+    return [int(n) for n in dealt]
 
 
 def as_imbalanced(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -198,7 +229,7 @@ def as_imbalanced(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
         if code not in counts:
             raise ProjectError(_missing(code, 0, "any sample"))
     share = min(counts[code] / whole for code, whole in zip(CLASSES, COUNTS, strict=True))
-    return _choose(frame, {c: max(1, int(share * n)) for c, n in zip(CLASSES, COUNTS, strict=True)}, seed)
+    return choose(frame, {c: max(1, int(share * n)) for c, n in zip(CLASSES, COUNTS, strict=True)}, seed)
 
 
 def to_tensors(frame: pd.DataFrame) -> dict[str, torch.Tensor]:
@@ -213,6 +244,8 @@ def to_tensors(frame: pd.DataFrame) -> dict[str, torch.Tensor]:
     >>> to_tensors(pd.DataFrame({"Slope": [1.5], "Cover_Type": [5]}))
     {'features': tensor([[1.5000]]), 'labels': tensor([4])}
     """
+    import torch  # takes a second, and no other stage of the data needs it
+
     features = frame.drop(columns=TARGET).to_numpy(np.float32)
     labels = frame[TARGET].to_numpy(np.int64) - 1
     return {"features": torch.from_numpy(features.copy()), "labels": torch.from_numpy(labels)}
