@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -113,7 +112,7 @@ def load_columns(folder: Path) -> list[str]:
     return columns
 
 
-def _whole(batch: Any) -> Any:  # what __getitems__ gives is a batch already
+def _whole(batch: list[Batch]) -> list[Batch]:  # what __getitems__ gives is a batch already
     return batch
 
 
