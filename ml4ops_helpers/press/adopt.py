@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from pathlib import Path
 
-from .repository import Repository, read_config, repository_of
+from .repository import Repository, own_files, read_config, repository_of
 
 SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
 BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
@@ -48,15 +47,35 @@ def adopt(root: Path, slug: str, branch: str | None = None) -> list[str]:
     return changed
 
 
-def own_files(root: Path) -> set[str]:
-    """Paths of the files that are tracked or new, from the root; those that git ignores are not the book's.
+def find_leftovers(root: Path, old: Repository, slug: str) -> list[str]:
+    """Places that still name the old owner or repository, which a rule can't judge: thanks, history, another address.
 
     Args:
-        root: root of the repository.
+        root: root of the repository, after ``adopt``.
+        old: the repository of before.
+        slug: the new owner and repository.
+
+    Returns:
+        ``file:line: text`` for each; what the new name shares with the old one does not count.
     """
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
-    return set(done.stdout.split("\0")) - {""}
+    names = set(old.slug.split("/")) - set(slug.split("/"))
+    if not names:
+        return []
+    old_name = re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, sorted(names)))})(?![\w-])", re.IGNORECASE)
+    found = []
+    for path in sorted(own_files(root)):
+        for number, line in enumerate(_lines(root / path), start=1):
+            if old_name.search(line.replace(slug, "")):
+                found.append(f"{path}:{number}: {line.strip()[:120]}")
+    return found
+
+
+def _lines(path: Path) -> list[str]:
+    """Lines of a text; none of a file that is no text, or was removed."""
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (UnicodeDecodeError, OSError):
+        return []
 
 
 def rename(text: str, old: Repository, slug: str, branch: str) -> str:

@@ -1,8 +1,8 @@
 """Does a page run where a learner opens it: in an environment of its own, with nothing but the core, and offline?
 
 The environment is a fresh one with the wheel of this project, or one that holds what a Colab runtime brings, into which
-the wheel is then installed as a page's setup cell does it. Pages run one after the other, each in an empty folder with
-an empty cache; after the installation no connection leaves the machine.
+the wheel is then installed as a page's setup cell does it, with an extra for the pages that ask for one. Pages run one
+after the other, each in an empty folder with an empty cache; after the installation no connection leaves the machine.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from packaging.utils import canonicalize_name
 
 from .faults import find_failure
 from .pages import Page, Value, choose_parameters, read_notebook
+from .setup_cells import check_setup
 
 OFFLINE = '''"""No connection leaves this machine."""
 import socket
@@ -55,11 +56,13 @@ class Environment:
         folder: of the virtual environment.
         seconds: that installing the wheel took.
         left_out: packages of the runtime that can't be installed here, with the reason.
+        brought: versions of the packages that were there before the wheel; none without a runtime.
     """
 
     folder: Path
     seconds: float = 0.0
     left_out: dict[str, str] = field(default_factory=dict)
+    brought: dict[str, str] = field(default_factory=dict)
 
     @property
     def python(self) -> Path:
@@ -91,21 +94,46 @@ def make_environment(folder: Path, root: Path, python: str, runtime: Path | None
     _call("uv", "venv", "--quiet", "--seed", "--python", python, str(folder))
     if runtime:
         _install_brought(environment, read_runtime(runtime))
-    before = environment.versions() if runtime else {}
+        environment.brought = environment.versions()
     _call("uv", "build", "--quiet", "--wheel", "--out-dir", str(folder / "wheel"), str(root))
-    (wheel,) = (folder / "wheel").glob("*.whl")
-    # Beside a runtime by pip, as a page's setup cell does it there; uv is several times faster.
-    install = [str(environment.python), "-m", "pip"] if runtime else ["uv", "pip"]
-    into = [] if runtime else ["--python", str(environment.python)]
-    start = time.perf_counter()
-    _call(*install, "install", "--quiet", *into, str(wheel), "ipykernel")
-    environment.seconds = time.perf_counter() - start
-    after = environment.versions()
-    if changed := [f"{n} {v} → {after.get(n, 'removed')}" for n, v in before.items() if after.get(n) != v]:
-        raise AloneError(f"installing the core changes what was there: {', '.join(changed)}; loosen pyproject.toml")
-    (site,) = folder.glob("lib/python*/site-packages")
-    (site / "sitecustomize.py").write_text(OFFLINE, encoding="utf-8")
+    environment.seconds = _install_wheel(environment, "", "ipykernel")
     return environment
+
+
+def add_extra(environment: Environment, extra: str) -> float:
+    """Install an extra of the wheel into an environment that has the core.
+
+    Args:
+        environment: from ``make_environment``.
+        extra: its name.
+
+    Returns:
+        Seconds that it took.
+
+    Raises:
+        AloneError: it can't be installed, or changes a package that the runtime brings.
+    """
+    return _install_wheel(environment, extra)
+
+
+def _install_wheel(environment: Environment, extra: str, *more: str) -> float:
+    """Install the wheel as a page's setup cell does; afterwards no connection leaves the environment."""
+    (wheel,) = (environment.folder / "wheel").glob("*.whl")
+    (site,) = environment.folder.glob("lib/python*/site-packages")
+    (site / "sitecustomize.py").unlink(missing_ok=True)  # pip runs there, and needs a network
+    # Beside a runtime by pip, as in Colab; uv is several times faster.
+    install = [str(environment.python), "-m", "pip"] if environment.brought else ["uv", "pip"]
+    into = [] if environment.brought else ["--python", str(environment.python)]
+    start = time.perf_counter()
+    _call(*install, "install", "--quiet", *into, f"{wheel}[{extra}]" if extra else str(wheel), *more)
+    seconds = time.perf_counter() - start
+    after = environment.versions()
+    changed = [f"{n} {v} → {after.get(n, 'removed')}" for n, v in environment.brought.items() if after.get(n) != v]
+    if changed:
+        what = f"the extra {extra}" if extra else "the core"
+        raise AloneError(f"installing {what} changes what was there: {', '.join(changed)}; loosen pyproject.toml")
+    (site / "sitecustomize.py").write_text(OFFLINE, encoding="utf-8")
+    return seconds
 
 
 def read_runtime(path: Path) -> dict[str, str]:
@@ -189,6 +217,8 @@ def run_alone(
 def check_alone(pages: Sequence[Page], python: str, runtime: Path | None = None, profile: str = "smoke") -> list[str]:
     """Make an environment, run pages in it one after the other, and tell how long each step took.
 
+    Pages of the core come first; then each extra that pages ask for is added, and they run.
+
     Args:
         pages: what to run.
         python: see ``make_environment``.
@@ -199,24 +229,31 @@ def check_alone(pages: Sequence[Page], python: str, runtime: Path | None = None,
         One line a page that failed.
 
     Raises:
-        AloneError: see ``make_environment``.
+        AloneError: see ``make_environment`` and ``add_extra``.
+        PageError: a page's setup cell installs something else than what it is run with here.
     """
     problems = []
+    for page in pages:
+        check_setup(page, Path())
     with tempfile.TemporaryDirectory(prefix="ml4ops-alone-", ignore_cleanup_errors=True) as folder:
         environment = make_environment(Path(folder) / "environment", Path(), python, runtime)
-        print(
-            f"     core  {environment.seconds:7.1f} s  installed into {len(environment.versions())} packages",
-            flush=True,
-        )
+        _tell("core", environment.seconds, f"installed into {len(environment.versions())} packages")
         for name, reason in environment.left_out.items():
             print(f" left out             {name}: {reason}")
-        for page in pages:
-            start = time.perf_counter()
-            problem = run_alone(page, environment, {"profile": profile})
-            problems += [problem] if problem else []
-            seconds = time.perf_counter() - start
-            print(f"{'failed' if problem else 'run':>9}  {seconds:7.1f} s  {page.name}", flush=True)
+        for extra in sorted({page.extra for page in pages}):
+            if extra:
+                seconds = add_extra(environment, extra)
+                _tell(extra, seconds, f"installed, now {len(environment.versions())} packages")
+            for page in (p for p in pages if p.extra == extra):
+                start = time.perf_counter()
+                problem = run_alone(page, environment, {"profile": profile})
+                problems += [problem] if problem else []
+                _tell("failed" if problem else "run", time.perf_counter() - start, page.name)
     return problems
+
+
+def _tell(what: str, seconds: float, about: str) -> None:
+    print(f"{what:>9}  {seconds:7.1f} s  {about}", flush=True)
 
 
 INLINE = "module://matplotlib_inline.backend_inline"

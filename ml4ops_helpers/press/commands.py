@@ -332,14 +332,18 @@ def _add_adopt(commands: Commands) -> None:
 
 
 def _adopt(options: argparse.Namespace) -> int:
-    from .adopt import adopt
+    from .adopt import adopt, find_leftovers
+    from .repository import read_config, repository_of
 
+    old = repository_of(read_config(options.root))
     try:
         changed = adopt(options.root, options.slug, options.branch)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
     print(*changed, f"{len(changed)} files changed", sep="\n")
+    if left := find_leftovers(options.root, old, options.slug):
+        print(f"these still name {old.slug} or a part of it; look at each:", *left, sep="\n", file=sys.stderr)
     return 0
 
 

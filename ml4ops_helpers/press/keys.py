@@ -18,6 +18,7 @@ from .keeper import COMMON_SETTINGS
 from .package import Package
 from .pages import Page, PageError, Value
 from .reach import file_digest, reached
+from .repository import own_files
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -32,8 +33,8 @@ def page_key(page: Page, parameters: Mapping[str, Value], surroundings: str, bef
     """SHA-256 over a page's code cells, its place, its parameters and whatever else its results depend on.
 
     Prose and tags that only change how a cell is shown are left out. Of the helper package counts what the cells
-    reach (``reach``). Files that the page's metadata list under ``ml4ops.reads`` count, too;
-    their paths begin at the root of the repository.
+    reach (``reach``). Files and folders that the page's metadata list under ``ml4ops.reads``, by paths from the root of
+    the repository, and the folders below ``projects/`` listed under ``ml4ops.projects`` count, too.
 
     Args:
         page: the page.
@@ -42,7 +43,7 @@ def page_key(page: Page, parameters: Mapping[str, Value], surroundings: str, bef
         before: keys of the pages that ran before it and may have left something for it.
 
     Raises:
-        PageError: a file that the page is to read does not exist.
+        PageError: a file, folder or project that the page is to read does not exist.
     """
     code = [cell for cell in page.notebook.cells if cell.cell_type == "code"]
     cells = [[cell.source, sorted(ACTING_TAGS & set(cell.metadata.get("tags", [])))] for cell in code]
@@ -116,14 +117,16 @@ def _read_known(known: Path | None) -> dict[str, list[object]]:
 
 
 def _read_files(page: Page) -> list[list[str]]:
-    """Path and hash of each file that a page reads, of all files of a folder."""
+    """Path and hash of each file that a page reads: of a folder, all files but those that git ignores."""
+    metadata = page.notebook.metadata.get("ml4ops", {})
+    wanted = [("reads", name, Path(name)) for name in metadata.get("reads", [])]
+    wanted += [("projects", name, Path("projects", name)) for name in metadata.get("projects", [])]
     found: list[list[str]] = []
-    for name in page.notebook.metadata.get("ml4ops", {}).get("reads", []):
-        path = Path(str(name))
+    for key, name, path in wanted:
         if not path.exists():
-            raise PageError(f"{page.path.name}: metadata ml4ops.reads names {name!r}, which does not exist")
-        inside = sorted(p for p in path.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
-        found += [[str(p), file_digest(p)] for p in inside or [path]]
+            raise PageError(f"{page.path.name}: metadata ml4ops.{key} names {name!r}, but there is no {path}")
+        files = [path] if path.is_file() else [path / inside for inside in sorted(own_files(path))]
+        found += [[str(p), file_digest(p)] for p in files if p.is_file()]
     return found
 
 

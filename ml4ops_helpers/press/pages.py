@@ -58,6 +58,11 @@ class Page:
         """Whether it runs with no other page beside it, and so with all threads: a page that trains."""
         return bool(self.notebook.metadata.get("ml4ops", {}).get("exclusive", False))
 
+    @property
+    def extra(self) -> str:
+        """Extra of the helper package that it needs beside the core, "" for none."""
+        return str(self.notebook.metadata.get("ml4ops", {}).get("extra", ""))
+
 
 def read_notebook(path: Path) -> NotebookNode:
     """Read a notebook of format 4.
@@ -184,6 +189,11 @@ def _read_metadata(metadata: object, name: str) -> tuple[tuple[str, ...], float,
         raise PageError(f"{name}: metadata ml4ops.minutes is {minutes!r}; give a number above 0")
     if not isinstance(metadata.get("exclusive", False), bool):
         raise PageError(f"{name}: metadata ml4ops.exclusive is {metadata['exclusive']!r}; give true or false")
+    if not isinstance(extra := metadata.get("extra", ""), str) or ("extra" in metadata and not extra):
+        raise PageError(f"{name}: metadata ml4ops.extra is {extra!r}; name an extra of pyproject.toml, or leave it out")
+    for key in ("reads", "projects"):
+        if not isinstance(given := metadata.get(key, []), list) or not all(isinstance(n, str) and n for n in given):
+            raise PageError(f"{name}: metadata ml4ops.{key} is {given!r}; give a list of names")
     try:
         return tuple(after), float(minutes), read_contract(metadata.get("contract", {}))
     except ContractError as error:

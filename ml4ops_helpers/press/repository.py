@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,3 +76,17 @@ def read_config(root: Path) -> dict[str, Any]:
     """
     config: dict[str, Any] = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     return config
+
+
+def own_files(folder: Path) -> set[str]:
+    """Paths of the files that are tracked or new, from the folder; those that git ignores are not the book's.
+
+    Args:
+        folder: of the repository; where there is none, all files but hidden and compiled ones are the book's.
+    """
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return set(done.stdout.split("\0")) - {""}
+    inside = (p.relative_to(folder) for p in folder.rglob("*") if p.is_file())
+    return {p.as_posix() for p in inside if not any(part == "__pycache__" or part[0] == "." for part in p.parts)}

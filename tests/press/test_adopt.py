@@ -6,9 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiny_pages import write_page
 
+from ml4ops_helpers.cli import main
 from ml4ops_helpers.press.adopt import adopt
+from ml4ops_helpers.press.pages import load_page
 from ml4ops_helpers.press.repository import read_config, repository_of
+from ml4ops_helpers.press.setup_cells import check_setup, setup_cell
 
 ROOT = Path(__file__).parents[2]
 OLD = repository_of(read_config(ROOT))
@@ -27,6 +31,7 @@ def fork(tmp_path_factory):
     subprocess.run("git init -q && git add -A", shell=True, cwd=root, check=True)
     new = (root / "notebooks/01_scope_the_problem.ipynb").read_text()
     (root / "notebooks/99_not_yet_tracked.ipynb").write_text(new)
+    write_page(root / "notebooks", "98_with_an_extra", (setup_cell(OLD, "projects"), "setup"), extra="projects")
     changed = adopt(root, "fen-lab/flood.course", "lecture/2027")
     return root, changed
 
@@ -50,6 +55,13 @@ def test_the_setting_and_every_kind_of_file_have_the_new_one(fork):
     assert "cd flood.course\n" in (root / "book/how_to_use.md").read_text()
 
 
+def test_a_setup_cell_with_an_extra_installs_from_the_fork(fork):
+    root, _ = fork
+    page = load_page(root / "notebooks/98_with_an_extra.ipynb")
+    assert '"ml4ops-helpers[projects] @ git+https://github.com/fen-lab/flood.course"' in page.notebook.cells[2].source
+    check_setup(page, root)
+
+
 def test_done_again_it_changes_nothing(fork):
     root, _ = fork
     assert adopt(root, "fen-lab/flood.course") == []
@@ -62,6 +74,35 @@ def test_the_tests_of_links_pass_in_the_fork(fork):
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     assert "skipped" not in done.stdout
+
+
+@pytest.fixture
+def small_fork(tmp_path):
+    """A repository with words that no rule can judge: they name the old place, but not as an address."""
+    (tmp_path / "_config.yml").write_text("repository:\n  url: https://github.com/old-lab/floods\n  branch: main\n")
+    (tmp_path / "README.md").write_text("# Floods-now\n\nSee https://old-lab.github.io/floods/ and old-lab/floods.\n")
+    (tmp_path / "Makefile").write_text("# made by Old-Lab\n")
+    (tmp_path / "ignored.txt").write_text("old-lab")
+    (tmp_path / ".gitignore").write_text("ignored.txt\n")
+    (tmp_path / "tile.bin").write_bytes(b"old-lab\xff")
+    subprocess.run("git init -q && git add -A", shell=True, cwd=tmp_path, check=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("slug", "names"), [("fen/waters", 2), ("fen/floods", 2), ("old-lab/waters", 1)])
+def test_what_still_names_the_old_place_is_told_by_file_and_line(small_fork, capsys, slug, names):
+    assert main(["adopt", slug, "--root", str(small_fork)]) == 0
+    told = capsys.readouterr().err.splitlines()
+    places = ["Makefile:1: # made by Old-Lab", f"README.md:3: See https://old-lab.github.io/floods/ and {slug}."]
+    assert told == ["these still name old-lab/floods or a part of it; look at each:", *places[2 - names :]]
+
+
+def test_where_nothing_is_left_nothing_is_told(small_fork, capsys):
+    (small_fork / "Makefile").unlink()
+    (small_fork / "README.md").write_text("old-lab/floods\n")
+    assert main(["adopt", "fen/waters", "--root", str(small_fork)]) == 0
+    assert main(["adopt", "fen/waters", "--root", str(small_fork)]) == 0
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("slug", ["flood-course", "a/b/c", "https://github.com/a/b", "a b/c", "a/b.git"])

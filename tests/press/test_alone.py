@@ -2,14 +2,26 @@
 
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from tiny_pages import write_page
 
 from ml4ops_helpers.press import alone
-from ml4ops_helpers.press.alone import AloneError, Environment, make_environment, read_runtime, run_alone
-from ml4ops_helpers.press.pages import load_page
+from ml4ops_helpers.press.alone import (
+    AloneError,
+    Environment,
+    add_extra,
+    make_environment,
+    read_runtime,
+    run_alone,
+)
+from ml4ops_helpers.press.pages import PageError, find_pages, load_page
+from ml4ops_helpers.press.repository import read_config, repository_of
+from ml4ops_helpers.press.setup_cells import setup_cell
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_runtime_is_read_without_what_needs_a_gpu(tmp_path):
@@ -29,10 +41,10 @@ def test_a_runtime_without_packages(tmp_path):
 
 
 class Uv:
-    """Stands in for uv and pip: two packages have no wheel, and pip may change a version."""
+    """Stands in for uv and pip: two packages have no wheel, and pip may change a version when it installs something."""
 
-    def __init__(self, folder, changes=False):
-        self.folder, self.changes, self.installed, self.asked = folder, changes, "", []
+    def __init__(self, folder, changes=None):
+        self.folder, self.changes, self.installed, self.asked, self.blocked = folder, changes, "", [], []
 
     def __call__(self, *command, text=None):
         self.asked.append(command)
@@ -43,12 +55,14 @@ class Uv:
             elif "old" in text:
                 said, code = "Because there is no version of old==1 and you require old==1, unsatisfiable", 1
             self.installed = text
+        if "-m" in command:
+            self.blocked += [p.exists() for p in self.folder.glob("lib/*/site-packages/sitecustomize.py")]
         if "build" in command:
             (self.folder / "wheel").mkdir(parents=True)
             (self.folder / "wheel" / "ours-0-py3-none-any.whl").touch()
             (self.folder / "lib/python3.13/site-packages").mkdir(parents=True)
-        pip = any("-m" in c for c in self.asked)
-        numpy = "2.4" if pip and self.changes else "2.0.2"
+        pip = any("-m" in c and any(self.changes in part for part in c) for c in self.asked if self.changes)
+        numpy = "2.4" if pip else "2.0.2"
         out = f'[{{"name": "numpy", "version": "{numpy}"}}]' if "list" in command else ""
         return subprocess.CompletedProcess(command, code, out, said)
 
@@ -69,9 +83,52 @@ def test_what_has_no_wheel_is_left_out_and_told(tmp_path, runtime, monkeypatch):
 
 
 def test_a_core_that_changes_what_the_runtime_brings(tmp_path, runtime, monkeypatch):
-    monkeypatch.setattr(alone, "_run", Uv(tmp_path / "env", changes=True))
-    with pytest.raises(AloneError, match=r"changes what was there: numpy 2\.0\.2 → 2\.4"):
+    monkeypatch.setattr(alone, "_run", Uv(tmp_path / "env", changes=".whl"))
+    with pytest.raises(AloneError, match=r"installing the core changes what was there: numpy 2\.0\.2 → 2\.4"):
         make_environment(tmp_path / "env", Path(), "python3.13", runtime)
+
+
+def test_an_extra_is_installed_where_the_core_is_and_keeps_what_the_runtime_brings(tmp_path, runtime, monkeypatch):
+    uv = Uv(tmp_path / "env")
+    monkeypatch.setattr(alone, "_run", uv)
+    made = make_environment(tmp_path / "env", Path(), "python3.13", runtime)
+    assert add_extra(made, "projects") >= 0
+    wheel = tmp_path / "env/wheel/ours-0-py3-none-any.whl"
+    assert (str(made.python), "-m", "pip", "install", "--quiet", f"{wheel}[projects]") in uv.asked
+    assert uv.blocked == []  # pip itself is let through
+    (block,) = tmp_path.glob("env/lib/*/site-packages/sitecustomize.py")
+    assert block.read_text() == alone.OFFLINE
+    uv.changes = "[projects]"
+    with pytest.raises(AloneError, match=r"installing the extra projects changes what was there: numpy 2\.0\.2 → 2\.4"):
+        add_extra(made, "projects")
+
+
+def test_pages_of_the_core_run_before_an_extra_is_there(tmp_path, monkeypatch, capsys):
+    here = repository_of(read_config(ROOT))
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(alone, "_run", Uv(tmp_path / "env"))
+    monkeypatch.setattr(alone.tempfile, "TemporaryDirectory", lambda **_: nullcontext(tmp_path))
+    monkeypatch.setattr(alone, "make_environment", lambda folder, *_: Environment(tmp_path, 3.0))
+    done = []
+    monkeypatch.setattr(alone, "add_extra", lambda environment, extra: done.append(extra) or 7.5)
+    monkeypatch.setattr(
+        alone, "run_alone", lambda page, *_: done.append(page.name) or ("bad" if "3" in page.name else None)
+    )
+    for name, extra in (("01_a", {"extra": "projects"}), ("02_b", {}), ("03_c", {"extra": "projects"})):
+        write_page(tmp_path / "pages", name, (setup_cell(here, **extra), "setup"), **extra)
+    pages = find_pages(tmp_path / "pages")
+    assert alone.check_alone(pages, "python3.13") == ["bad"]
+    assert done == ["02_b", "projects", "01_a", "03_c"]
+    told = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line[0] for line in told] == ["core", "run", "projects", "run", "failed"]
+    assert told[2] == ["projects", "7.5", "s", "installed,", "now", "1", "packages"]
+
+
+def test_a_page_that_installs_something_else_is_not_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    page = load_page(write_page(tmp_path, "01_a", ("import ml4ops_helpers", "setup"), extra="projects"))
+    with pytest.raises(PageError, match=r"01_a\.ipynb, cell 3: is no setup cell of this page"):
+        alone.check_alone([page], "python3.13")
 
 
 def test_no_connection_leaves_the_machine(tmp_path):

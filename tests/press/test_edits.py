@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import subprocess
 from pathlib import Path
 
 import nbformat
@@ -273,6 +274,42 @@ def test_files_that_a_page_reads_count(book, monkeypatch):
     assert book.run() == {"05_plain", "06_after"}
     book.page("05_plain", reads=["projects/none"])
     with pytest.raises(PageError, match=re.escape("05_plain.ipynb: metadata ml4ops.reads names 'projects/none'")):
+        book.run()
+
+
+@pytest.mark.parametrize(
+    ("edit", "runs"),
+    [
+        (lambda b, p: b.write(p / "cover/stages/train.py", "x = 2"), True),  # a comment would count, too
+        (lambda b, p: b.write(p / "params.yaml", "seed: 2"), True),
+        (lambda b, p: b.write(p / "cover/new.py", ""), True),
+        (lambda b, p: (p / "dvc.lock").unlink(), True),
+        (lambda b, p: b.write(p / "data/raw.parquet", "2"), False),  # git ignores it: the page makes it
+        (lambda b, p: b.write(b.root / "projects/traffic/params.yaml", "2"), False),
+        (lambda b, p: b.write(p / "params.yaml", "seed: 1"), False),  # written anew, as it was
+    ],
+)
+def test_a_page_runs_again_when_its_project_changes(book, monkeypatch, edit, runs):
+    monkeypatch.chdir(book.root)
+    project = book.root / "projects/forest_cover"
+    files = {"params.yaml": "seed: 1", "dvc.lock": "1", ".gitignore": "/data", "data/raw.parquet": "1"}
+    for name, text in (files | {"cover/stages/train.py": "x = 1"}).items():
+        book.write(project / name, text)
+    book.write(book.root / "projects/traffic/params.yaml", "1")
+    subprocess.run("git init -q && git add projects", shell=True, cwd=book.root, check=True)
+    book.page("03_lazy", projects=["forest_cover"])
+    book.run()
+    assert book.run() == set()
+    edit(book, project)
+    assert book.run() == ({"03_lazy"} if runs else set())
+
+
+def test_a_project_that_is_not_there_is_told(book, monkeypatch):
+    monkeypatch.chdir(book.root)
+    book.page("03_lazy", projects=["forest_cover"])
+    with pytest.raises(
+        PageError, match=r"03_lazy.*ml4ops\.projects names 'forest_cover', but there is no projects/forest"
+    ):
         book.run()
 
 

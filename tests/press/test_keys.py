@@ -39,6 +39,18 @@ def test_code_parameters_surroundings_and_earlier_pages_count(tmp_path):
     assert len(found) == 5
 
 
+def test_files_of_a_project_count_by_path_and_content_also_without_git(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "projects/cover/__pycache__").mkdir(parents=True)
+    (tmp_path / "projects/cover/a.py").write_text("x = 1")
+    page = load_page(write_page(tmp_path / "notebooks", "01_a", "x = 1", projects=["cover"]))
+    first = key(page)
+    (tmp_path / "projects/cover/__pycache__/a.pyc").write_text("compiled")
+    assert key(page) == first
+    (tmp_path / "projects/cover/a.py").rename(tmp_path / "projects/cover/b.py")
+    assert key(page) != first
+
+
 TIMED = """
 import time
 from pathlib import Path

@@ -36,6 +36,10 @@ def test_a_sound_page_tells_its_parameters_and_what_it_waits_for(tmp_path):
         ({"after": "03_train"}, "ml4ops.after is '03_train'; give a list"),
         ({"minutes": 0}, "ml4ops.minutes is 0; give a number above 0"),
         ({"exclusive": "yes"}, "ml4ops.exclusive is 'yes'; give true or false"),
+        ({"extra": ["projects"]}, "ml4ops.extra is ['projects']; name an extra of pyproject.toml"),
+        ({"extra": ""}, "ml4ops.extra is ''; name an extra of pyproject.toml, or leave it out"),
+        ({"projects": "forest_cover"}, "ml4ops.projects is 'forest_cover'; give a list of names"),
+        ({"reads": [3]}, "ml4ops.reads is [3]; give a list of names"),
     ],
 )
 def test_an_unsound_page_is_refused_by_name(tmp_path, change, message):
