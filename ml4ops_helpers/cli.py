@@ -6,6 +6,7 @@ Exit code 0: done; 1: a page or check failed; 2: wrong usage or input.
 from __future__ import annotations
 
 import argparse
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -28,6 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_map(commands)
     _add_predict(commands)
+    _add_project(commands)
     add_press_commands(commands)
     return parser
 
@@ -204,4 +206,26 @@ def _predict(options: argparse.Namespace) -> int:
         return 2
     for products in found:
         print(*(path for path in (products.class_map, products.water, products.uncertainty) if path))
+    return 0
+
+
+def _add_project(commands: Commands) -> None:
+    parser = commands.add_parser("project", help="copy a course project to a folder of your own")
+    parser.add_argument("name", metavar="NAME", help="of the project: forest_cover")
+    parser.add_argument("folder", type=Path, metavar="DEST", help="folder to make")
+    parser.set_defaults(call=_project)
+
+
+def _project(options: argparse.Namespace) -> int:
+    from .projects import ProjectError, begin_repository, copy_project
+
+    try:
+        folder = copy_project(options.name, options.folder)
+        done = begin_repository(folder)
+    except (ProjectError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{folder}: {options.name}; {done}. Next:\n")
+    print(f"  cd {shlex.quote(str(folder))}\n  make run")
+    print(f"\nWith the packages that are here, and not an environment of its own: make run PYTHON={sys.executable}")
     return 0
