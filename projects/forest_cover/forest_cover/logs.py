@@ -144,8 +144,10 @@ def resume_command(folder: Path) -> str:
     """The command that goes on where a run was cut short, with its own settings.
 
     Args:
-        folder: of the run.
+        folder: of the run; ``models`` is the one that DVC's stage writes to.
     """
+    if folder == Path(Config().out):
+        return "dvc repro train"
     return f"python -m forest_cover.stages.train --config-dir {folder} --config-name settings hydra.run.dir={folder}"
 
 
