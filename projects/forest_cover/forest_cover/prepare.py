@@ -186,7 +186,7 @@ def choose(frame: pd.DataFrame, most: Mapping[int, int], seed: int) -> pd.DataFr
     """
     codes = frame[TARGET].to_numpy()
     kept = [
-        np.random.default_rng([seed, code]).permutation(np.flatnonzero(codes == code))[: most[code]]
+        np.random.default_rng([seed, int(code) % 2**32]).permutation(np.flatnonzero(codes == code))[: most[code]]
         for code in np.unique(codes).tolist()
     ]
     return frame.iloc[np.sort(np.concatenate(kept))]
@@ -209,6 +209,33 @@ def allot(counts: Sequence[int], rows: int) -> list[int]:
     dealt = np.floor(exact).astype(int)
     dealt[np.argsort(dealt - exact, kind="stable")[: rows - dealt.sum()]] += 1
     return [int(n) for n in dealt]
+
+
+def take(frame: pd.DataFrame, rows: int, seed: int) -> pd.DataFrame:
+    """Draw rows, each class in the share that it has.
+
+    Args:
+        frame: features and target.
+        rows: to draw, 0 for all.
+        seed: of the draw.
+
+    Returns:
+        The drawn rows in their order.
+
+    Raises:
+        ProjectError: there are not so many, or one has no class.
+    """
+    if rows > len(frame):
+        raise ProjectError(f"data.rows={rows}: the source has {len(frame)} rows; 0 takes all")
+    if rows in (0, len(frame)):
+        return frame
+    if frame[TARGET].isna().any():
+        row = frame.index[frame[TARGET].isna()][0]
+        raise ProjectError(
+            f"{TARGET} is missing in row {row}: rows can't be drawn by class; correct it, or data.rows=0"
+        )
+    counts = frame[TARGET].value_counts().sort_index()
+    return choose(frame, dict(zip(counts.index, allot(counts.tolist(), rows), strict=True)), seed)
 
 
 def as_imbalanced(frame: pd.DataFrame, seed: int) -> pd.DataFrame:

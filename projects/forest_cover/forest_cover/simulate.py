@@ -4,8 +4,8 @@ Published, and used here: names, units, the numbers of rows of each class and so
 dominant species, the codes of the soils with climatic and geologic zone (description of the data set: UCI Machine
 Learning Repository, Covertype, doi:10.24432/C50K5N), and the method (Blackard & Dean 1999,
 doi:10.1016/S0168-1699(99)00046-0: rows are cells of 30 m, taken from maps of stands of trees). The forest belts follow
-each other in height as in Peet (1981), Forest vegetation of the Colorado Front Range, Vegetatio 45: 3-75. The numbers in
-`COVERS` are summaries of real rows by class, rounded; a test compares the result with real rows.
+each other in height as in Peet (1981), Forest vegetation of the Colorado Front Range, Vegetatio 45: 3-75. The numbers
+in `COVERS` are summaries of real rows by class, rounded; a test compares the result with real rows.
 
 What is made up: where the stands are. Cells of one stand resemble each other, as neighbours do, so a model that can cut
 out small pieces of the space of features does better than one that draws straight lines, and better than it would in a
@@ -49,7 +49,7 @@ class Cover:
     """Where trees of one class stand.
 
     Attributes:
-        stands: how many, about a third of the square root of the rows in the whole data set.
+        stands: how many stands, about a third of the square root of the rows in the whole data set.
         height: mean and standard deviation of elevation, m.
         facing: aspect that is most frequent, degrees, and how much it prevails (kappa of a von Mises distribution).
         slope: mean, degrees.
@@ -140,8 +140,9 @@ def _rows(rng: np.random.Generator, cover: Cover, cells: pd.DataFrame) -> pd.Dat
     water = np.maximum(around["water"], 0)
     # A slope that faces north is colder and carries the same trees further down.
     height = around["height"] - 60 * np.cos(np.radians(aspect)) * np.minimum(slope / 15, 1.5)
+    above = water * slope / 78 * rng.normal(1, 0.6, n) + rng.normal(0, 4, n)
     columns = {
-        "Elevation": np.clip(height, 1859, 3858),  # the lowest and the highest real cell
+        "Elevation": np.clip(height, 1859, 3858),  # here and below: the lowest and the highest of the real rows
         "Aspect": aspect,
         "Slope": slope,
         "Horizontal_Distance_To_Hydrology": water,
@@ -168,7 +169,7 @@ def _soil_shares(cover: Cover) -> Numbers:
         zone = slice(first - 1, last)
         shares[zone] *= share / shares[zone].sum()
     shares[np.array(ALLUVIUM) - 1] *= cover.alluvium
-    return shares / shares.sum()
+    return np.asarray(shares / shares.sum())
 
 
 def hillshade(slope: Numbers, aspect: Numbers, hour: float) -> Numbers:
