@@ -77,12 +77,12 @@ class Training:
     """
 
     seed: int = 0
-    learning_rate: float = 1e-3
+    learning_rate: float = 6e-3
     weight_decay: float = 1e-4
-    label_smoothing: float = 0.0
+    label_smoothing: float = 0.05
     class_weights: str = "none"
-    schedule: str = "cosine"
-    averaging: int = 0
+    schedule: str = "one_cycle"
+    averaging: int = 60
     patience: int = 15
     callbacks: list[str] = field(default_factory=lambda: ["checkpoint", "early_stop", "plots"])
     tracking: str = "sqlite:///mlflow.db"
@@ -180,6 +180,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "training.weight_decay": (0, 10),
     "training.label_smoothing": (0, 0.99),
     "training.averaging": (0, 1_000_000),
+    "training.averaging": (0, 100_000),
     "training.patience": (0, 100_000),
     "training.learning_curve": (0.001, 0.999),
     "model.width": (1, 65_536),
