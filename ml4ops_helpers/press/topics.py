@@ -67,14 +67,19 @@ def topics_table(root: Path, topics: Topics, here: Repository) -> str:
     rows = ["| topic | pages | code | what the tests promise |", "|---|---|---|---|"]
     for topic, found in sorted(topics.items()):
         pages = [f"[](../{page})" for page in found["pages"]]
-        modules = [f"[`{m}`]({here.blob(_module_path(m))})" for m in found["modules"]]
+        modules = [f"[`{m.removeprefix('projects/')}`]({here.blob(_module_path(m))})" for m in found["modules"]]
         tests = [_test_link(root, t, here) for t in found["tests"]]
         rows.append(f"| {topic} | {'<br>'.join(pages)} | {'<br>'.join(modules)} | {'<br>'.join(tests)} |")
     return "\n".join(rows)
 
 
 def _module_path(name: str) -> str:
-    return f"ml4ops_helpers/{name.replace('.', '/')}.py"
+    """Path of a module of the helper package; a file of a course project is named by its path already.
+
+    >>> _module_path("press.keys"), _module_path("projects/cover/cover/split.py")
+    ('ml4ops_helpers/press/keys.py', 'projects/cover/cover/split.py')
+    """
+    return name if "/" in name else f"ml4ops_helpers/{name.replace('.', '/')}.py"
 
 
 def _test_link(root: Path, test: str, here: Repository) -> str:

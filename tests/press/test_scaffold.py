@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ml4ops_helpers.press import scaffold
 from ml4ops_helpers.press.pages import load_page
 from ml4ops_helpers.press.scaffold import new_page
 
@@ -43,6 +44,13 @@ def test_the_page_is_named_numbered_and_entered(book):
     assert f"[Measure a river](notebooks/{NUMBER}_measure_a_river.ipynb) | 15 |" in (book / "README.md").read_text()
     left = [p for p in book.rglob("*") if p.is_file() and "__NN__" in p.read_bytes().decode(errors="ignore")]
     assert {p.parent.name for p in left} <= {"template", "press"}
+
+
+def test_a_new_page_comes_after_the_last_one_of_the_last_part_with_pages(tmp_path):
+    parts = "parts:\n  - caption: A\n    chapters:\n      - file: notebooks/08_a\n  - caption: B\n    chapters:\n"
+    (tmp_path / "_toc.yml").write_text(parts + "      - file: notebooks/09_b\n  - caption: C\n    chapters: []\n")
+    contents = scaffold._after_the_last(tmp_path / "_toc.yml", "10_c")
+    assert "      - file: notebooks/09_b\n      - file: notebooks/10_c\n  - caption: C" in contents
 
 
 def test_it_passes_the_tests_of_pages_and_exercises(book):

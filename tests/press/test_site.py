@@ -10,9 +10,9 @@ import yaml
 from bs4 import BeautifulSoup
 from tiny_pages import write_page
 
-from ml4ops_helpers.press import browser, check, site, topics
+from ml4ops_helpers.press import browser, check, readme, site, topics
 from ml4ops_helpers.press.publish import publish, write_notebook
-from ml4ops_helpers.press.repository import read_config
+from ml4ops_helpers.press.repository import read_config, repository_of
 from ml4ops_helpers.press.site import SiteError
 
 ALT = "A line that rises from zero to one."
@@ -149,6 +149,39 @@ def test_a_topic_that_names_what_is_not_there_stops_the_build(book, tmp_path, ki
     (tmp_path / "book/book/topics.yml").write_text(yaml.safe_dump(table))
     with pytest.raises(SiteError, match=said):
         site.build_site(tmp_path / "book")
+
+
+def test_topics_name_files_of_course_projects_too(tmp_path):
+    (tmp_path / "projects/cover/tests").mkdir(parents=True)
+    (tmp_path / "projects/cover/split.py").write_text("")
+    (tmp_path / "projects/cover/tests/test_split.py").write_text("def test_no_row_is_in_two_parts():\n    pass\n")
+    test = "projects/cover/tests/test_split.py::test_no_row_is_in_two_parts"
+    table = {"Splits": {"pages": [], "modules": ["projects/cover/split.py"], "tests": [test]}}
+    assert list(topics.find_missing(tmp_path, table)) == []
+    row = topics.topics_table(tmp_path, table, repository_of(CONFIG)).splitlines()[-1]
+    blob = "https://github.com/owner/repo/blob/main/projects/cover"
+    assert f"[`cover/split.py`]({blob}/split.py)" in row
+    assert f"[no row is in two parts]({blob}/tests/test_split.py#L1)" in row
+    gone = {"Splits": table["Splits"] | {"modules": ["projects/cover/gone.py"]}}
+    assert list(topics.find_missing(tmp_path, gone)) == ["Splits: no module projects/cover/gone.py"]
+
+
+def test_a_new_part_of_the_book_is_gathered_timed_and_listed(tmp_path):
+    write_book(tmp_path)
+    (tmp_path / "book/timings.md").write_text("# Timings\n\n```{include} tables/timings.txt\n```\n")
+    old = {"caption": "Map a flood", "chapters": TOC["chapters"] + [{"file": "book/timings"}]}
+    new = {"caption": "Work reproducibly", "chapters": [{"file": "notebooks/09_b"}]}
+    (tmp_path / "_toc.yml").write_text(yaml.safe_dump({"root": TOC["root"], "parts": [old, new]}))
+    source = write_page(tmp_path / "notebooks", "09_b", "x = 1", minutes=60, extra="projects", projects=["cover"])
+    ran = nbformat.read(source, as_version=4)
+    ran.metadata.ml4ops["run"] = {"seconds": 90.0, "record": {"page": "09_b", "profile": "smoke"}}
+    write_notebook(ran, tmp_path / "_build/notebooks/09_b.ipynb")
+    stage = tmp_path / "stage"
+    site.gather(tmp_path, stage, tmp_path / "_build/notebooks")
+    assert (stage / "notebooks/09_b.ipynb").is_file()
+    assert "[](../notebooks/09_b.ipynb) | smoke | 90 |" in (stage / "book/tables/timings.txt").read_text()
+    row = readme.page_table(sorted((tmp_path / "notebooks").glob("*.ipynb")), tmp_path / "_build/notebooks", CONFIG)
+    assert row.splitlines()[-1].startswith("| [09_b](notebooks/09_b.ipynb) | 60 | 1.5 | [![Open in Colab]")
 
 
 def test_the_topics_of_this_book_name_what_is_there():
