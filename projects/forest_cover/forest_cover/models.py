@@ -43,6 +43,8 @@ class PiecewiseLinear(nn.Module):
         Args:
             values: float32 ``(rows, columns)``.
         """
+        if not values.numel():  # all measured columns were dropped, or there are no pieces
+            return
         shares = torch.linspace(0, 1, self.edges.shape[1], dtype=torch.float64)
         self.edges.copy_(torch.quantile(values.double(), shares, dim=0).T)
 
