@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkstemp
@@ -80,7 +80,7 @@ def write_text(text: str, path: str | Path) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(content: Mapping[str, object], path: str | Path) -> None:
+def write_json(content: Mapping[str, object] | Sequence[object], path: str | Path) -> None:
     """Write numbers, texts, lists and dicts as JSON, whole or not at all.
 
     Args:
@@ -91,7 +91,7 @@ def write_json(content: Mapping[str, object], path: str | Path) -> None:
 
 
 def write_table(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a table as Parquet, whole or not at all; the index, which holds row numbers of the raw table, is kept.
+    """Write a table as Parquet, whole or not at all; the index, which holds row numbers of the source, is kept.
 
     Args:
         table: what to write.
@@ -143,7 +143,7 @@ def read_table(path: str | Path, stage: str) -> pd.DataFrame:
         ) from None
 
 
-def read_json(path: str | Path, stage: str) -> dict[str, Any]:
+def read_json(path: str | Path, stage: str) -> Any:  # noqa: ANN401 (JSON may hold anything)
     """Read a JSON file that an earlier stage has made.
 
     Args:
@@ -157,8 +157,7 @@ def read_json(path: str | Path, stage: str) -> dict[str, Any]:
         ProjectError: it is not there, or it is no JSON.
     """
     try:
-        content: dict[str, Any] = json.loads(needed(path, stage).read_text(encoding="utf-8"))
-        return content
+        return json.loads(needed(path, stage).read_text(encoding="utf-8"))
     except ValueError as problem:
         if isinstance(problem, ProjectError):
             raise

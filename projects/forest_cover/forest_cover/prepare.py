@@ -1,7 +1,7 @@
 """What is done to the rows before a model sees them: pure functions, table in, table out.
 
 The order matters: split first; then whatever is fitted or thrown away looks at the training rows only. What the other
-order would claim is measured in `forest_cover.leak`. The index of a table holds the row numbers of the raw table and
+order would claim is measured in `forest_cover.leak`. The index of a table holds the row numbers of the source and
 goes along all the way, so it can be told at any point which part a row is in.
 """
 

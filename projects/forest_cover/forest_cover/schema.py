@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrors
@@ -81,8 +82,8 @@ def _list(cases: pd.DataFrame, frame: pd.DataFrame) -> list[dict[str, Any]]:
     return violations
 
 
-def _plain(value: float | str | None) -> float | str | None:
+def _plain(value: Any) -> float | str | None:  # noqa: ANN401 (a broken table may hold anything)
     """A value as JSON has it."""
-    if pd.isna(value):
-        return None
-    return value if isinstance(value, str) else float(value)
+    if isinstance(value, int | float | np.number):
+        return None if np.isnan(value) else float(value)
+    return None if value is None else str(value)

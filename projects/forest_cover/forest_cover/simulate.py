@@ -140,13 +140,13 @@ def _rows(rng: np.random.Generator, cover: Cover, cells: pd.DataFrame) -> pd.Dat
     water = np.maximum(around["water"], 0)
     # A slope that faces north is colder and carries the same trees further down.
     height = around["height"] - 60 * np.cos(np.radians(aspect)) * np.minimum(slope / 15, 1.5)
-    above = water * slope / 78 * rng.normal(1, 0.6, n) + rng.normal(0, 4, n)
+    above = water * slope / 78 * rng.normal(1, 0.6, n)
     columns = {
         "Elevation": np.clip(height, 1859, 3858),  # here and below: the lowest and the highest of the real rows
         "Aspect": aspect,
         "Slope": slope,
         "Horizontal_Distance_To_Hydrology": water,
-        "Vertical_Distance_To_Hydrology": water * slope / 78 * rng.normal(1, 0.6, n),
+        "Vertical_Distance_To_Hydrology": np.clip(above, -173, 601),
         "Horizontal_Distance_To_Roadways": np.abs(around["road"]),
         "Horizontal_Distance_To_Fire_Points": np.abs(around["fire"]),
     }
