@@ -35,17 +35,17 @@ def describe(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
         frame: features and target.
 
     Returns:
-        Tables ``columns`` (measured ones and the target), ``classes``, ``categories`` and ``correlated``.
+        Tables ``measured`` (with the target), ``classes``, ``categories`` and ``correlated``.
     """
     return {
-        "columns": _columns(frame),
+        "measured": _measured(frame),
         "classes": class_table(frame),
         "categories": _categories(frame),
         "correlated": correlated_pairs(frame),
     }
 
 
-def _columns(frame: pd.DataFrame) -> pd.DataFrame:
+def _measured(frame: pd.DataFrame) -> pd.DataFrame:
     names = [q.name for q in QUANTITIES]
     values = frame[[*names, TARGET]]
     table = values.agg(["min", "median", "mean", "std", "max", "nunique"]).T
@@ -127,7 +127,9 @@ def _draw_classes(frame: pd.DataFrame) -> Figure:
 def _draw_measured(frame: pd.DataFrame) -> Figure:
     figure, grid = plt.subplots(5, 2, figsize=(9, 11), layout="constrained")
     for axes, quantity in zip(grid.flat, QUANTITIES, strict=True):
-        axes.hist(frame[quantity.name].dropna(), bins=40, color=BLUE)
+        values = frame[quantity.name].dropna()
+        width = np.ceil((values.max() - values.min() + 1) / 40)  # whole, or bars hold unequal numbers of values
+        axes.hist(values, bins=np.arange(values.min() - 0.5, values.max() + width, width), color=BLUE)
         axes.set(title=quantity.name.replace("_", " "), xlabel=quantity.unit, ylabel="rows")
     return figure
 
@@ -199,7 +201,7 @@ def write_report(frame: pd.DataFrame, folder: Path, facts: dict[str, Any]) -> No
             f'<figure><img src="{name}.png" alt="{escape(text)}"><figcaption>{escape(text)}</figcaption></figure>'
         )
     titles = {
-        "columns": "Measured columns and the target",
+        "measured": "Measured columns and the target",
         "classes": "Classes",
         "categories": "Categorical columns (one-hot)",
         "correlated": f"Pairs with an absolute correlation of {CORRELATED} or more",
