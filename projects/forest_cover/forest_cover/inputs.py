@@ -84,8 +84,8 @@ class Inputs:
     def _check_group(self, values: Floats, labels: pd.Index[Any], group: Sequence[str]) -> None:
         places = [place for place, name in enumerate(self.columns) if name in group]
         part = values[:, places]
-        if len(bad := np.argwhere((part != 0) & (part != 1))):
-            row, place = bad[0]
+        if len(strange := np.argwhere((part != 0) & (part != 1))):
+            row, place = strange[0]
             told = f"{self.columns[places[place]]}, row {labels[row]!r}: {part[row, place]:g}"
             raise PredictorError(f"{told} is neither 0 nor 1")
         least = int(len(places) == len(group))  # where the training dropped some of a group, none may be set

@@ -145,6 +145,6 @@ def build_model(model: Model, columns: Sequence[str], features: Tensor | None = 
     if model.name not in MODELS:
         raise ProjectError(f"model.name: there is no {model.name!r}; choose from {', '.join(MODELS)}")
     encoder = Encoder(columns, model.bins)
-    if features is not None:
+    if features is not None and encoder.measured:
         encoder.pieces.fit(features[:, encoder.measured])
     return nn.Sequential(encoder, MODELS[model.name](encoder.width, model))

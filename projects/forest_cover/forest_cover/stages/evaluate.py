@@ -71,7 +71,8 @@ def write_results(truth: Labels, found: dict[str, Floats], out: Path) -> dict[st
     Returns:
         What stands in ``metrics.json``.
     """
-    table = pd.DataFrame({name: scores(truth, p) for name, p in found.items()}).T.rename_axis("model")
+    by_model = {name: scores(truth, p) for name, p in found.items()}
+    table = pd.DataFrame(by_model).T.rename_axis("model")
     counts = {name: confusion(truth, p.argmax(axis=1)) for name, p in found.items()}
     classes = {name: class_table(c) for name, c in counts.items()}
     bins, own = reliability(truth, found[NETWORK]), classes[NETWORK]
@@ -82,18 +83,18 @@ def write_results(truth: Labels, found: dict[str, Floats], out: Path) -> dict[st
     write_csv(bins, out / "calibration.csv")
     pictures = out / "evaluate"
     figures.save(figures.confusion(counts[NETWORK]), pictures / "confusion.png")
-    figures.save(figures.reliability(bins, table.loc[NETWORK, "ece"]), pictures / "reliability.png")
+    figures.save(figures.reliability(bins, by_model[NETWORK]["ece"]), pictures / "reliability.png")
     figures.save(figures.class_recall(classes), pictures / "class_recall.png")
-    metrics = numbers(table, own, len(truth))
+    metrics = numbers(by_model, own, len(truth))
     write_json(metrics, out / "metrics.json")
     return metrics
 
 
-def numbers(table: pd.DataFrame, classes: pd.DataFrame, rows: int) -> dict[str, Any]:
+def numbers(by_model: dict[str, dict[str, float]], classes: pd.DataFrame, rows: int) -> dict[str, Any]:
     """The content of ``metrics.json``; a score that is not defined, as of a class without rows, is left out."""
-    recall = {row["name"]: row["recall"] for row in classes.to_dict("records") if np.isfinite(row["recall"])}
-    others = {name.replace(" ", "_"): table.loc[name, "macro_f1"] for name in table.index if name != NETWORK}
-    return {**table.loc[NETWORK].to_dict(), "rows": rows, "recall": recall, "baselines_macro_f1": others}
+    recall = {row["name"]: float(row["recall"]) for row in classes.to_dict("records") if np.isfinite(row["recall"])}
+    others = {name.replace(" ", "_"): found["macro_f1"] for name, found in by_model.items() if name != NETWORK}
+    return {**by_model[NETWORK], "rows": rows, "recall": recall, "baselines_macro_f1": others}
 
 
 def learning_curve(
