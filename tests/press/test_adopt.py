@@ -80,7 +80,9 @@ def test_the_tests_of_links_pass_in_the_fork(fork):
 def small_fork(tmp_path):
     """A repository with words that no rule can judge: they name the old place, but not as an address."""
     (tmp_path / "_config.yml").write_text("repository:\n  url: https://github.com/old-lab/floods\n  branch: main\n")
-    (tmp_path / "README.md").write_text("# Floods-now\n\nSee https://old-lab.github.io/floods/ and old-lab/floods.\n")
+    (tmp_path / "README.md").write_text(
+        "# Floods-now\n\nSee https://old-lab.github.io/floods/ and old-lab/floods.\nold-lab/floods\n"
+    )
     (tmp_path / "Makefile").write_text("# made by Old-Lab\n")
     (tmp_path / "ignored.txt").write_text("old-lab")
     (tmp_path / ".gitignore").write_text("ignored.txt\n")
@@ -89,7 +91,9 @@ def small_fork(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize(("slug", "names"), [("fen/waters", 2), ("fen/floods", 2), ("old-lab/waters", 1)])
+@pytest.mark.parametrize(
+    ("slug", "names"), [("fen/waters", 2), ("fen/floods.course", 2), ("fen/floods", 2), ("old-lab/waters", 1)]
+)
 def test_what_still_names_the_old_place_is_told_by_file_and_line(small_fork, capsys, slug, names):
     assert main(["adopt", slug, "--root", str(small_fork)]) == 0
     told = capsys.readouterr().err.splitlines()
