@@ -260,7 +260,7 @@ def test_the_report_stands_alone_and_tells_what_failed(three_seeds, kernels, tmp
     missing = BeautifulSoup(html, "html.parser").find("h2", string="What is missing").find_next("ul").find_all("li")
     words = [" ".join(li.text.split()) for li in missing]
     assert words[0] == "01_a (01_a__seed-2), failed: cell 3: ValueError: no water (as far as it came, .ipynb)"
-    assert words[1].startswith("03_c (03_c__seed-2), skipped: ")
+    assert words[1] == "03_c (03_c__seed-2), skipped: waits for 01_a__seed-2, which failed"
     assert html.index("What is missing") < html.index("page-1")
     links = set(re.findall(r'(?:href|src)="([^"#]+)"', html))
     assert {f"notebooks/01_a__seed-2.failed.{kind}" for kind in ("html", "ipynb")} <= links
