@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from omegaconf import OmegaConf
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from forest_cover.columns import FEATURES, LABELS
-from forest_cover.config import Config, ConfigError, Model, check_config
+from forest_cover.config import ConfigError, Model, check_config
 from forest_cover.files import ProjectError, read_json, replacing, write_json
 from forest_cover.fit import Run
 from forest_cover.logs import versions
@@ -65,14 +66,14 @@ def load_model(folder: Path, name: str = ABOUT) -> tuple[nn.Module, dict[str, An
     about = read_json(path, "train" if name == ABOUT else "package")
     try:
         model, columns, classes, digest = (about[key] for key in ("model", "columns", "classes", "weights"))
-        found = check_config(Config(model=Model(**model))).model
+        found = check_config(OmegaConf.create({"model": model})).model
     except (KeyError, TypeError) as problem:
         raise ProjectError(f"{path}: not as a training writes it ({problem})") from None
     except ConfigError as problem:
         raise ProjectError(f"{path}: {problem}") from None
     if classes != list(LABELS):
         raise ProjectError(f"{path}: its classes are {classes}, expected the {len(LABELS)} of the data set: {LABELS}")
-    if not isinstance(columns, list) or not columns or not set(columns) <= set(FEATURES):
+    if not isinstance(columns, list) or not columns or any(name not in FEATURES for name in columns):
         raise ProjectError(f"{path}: its columns are none of the data set's")
     weights = read_weights(folder / WEIGHTS)
     if digest != sha256((folder / WEIGHTS).read_bytes()).hexdigest():
