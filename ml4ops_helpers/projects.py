@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parent
+PLACES = (Path(__file__).resolve().with_name("_projects"), Path(__file__).resolve().parents[1] / "projects")
+"""Of an installed package, of a checkout. Both are named here, so that a page's key can tell what is read."""
 LEFT_OUT = (
     *("data", "models", "package", "reports", "runs", "sweeps", "mlruns", "*.db", "*.db.lock", "dvc.lock"),
     *(".venv", "dist", "*.egg-info", ".dvc/tmp", ".dvc/cache", ".dvc/config.local", "conf/experiment"),
@@ -195,8 +196,8 @@ class Project:
 
 def _projects() -> Path:
     """In the installed package, or else in the checkout around it."""
-    installed = PACKAGE / "_projects"
-    return installed if installed.is_dir() else PACKAGE.parent / "projects"
+    installed, checkout = PLACES
+    return installed if installed.is_dir() else checkout
 
 
 def _git(folder: Path, *arguments: str, check: bool = True) -> str:

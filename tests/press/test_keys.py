@@ -88,6 +88,7 @@ def parts(cells):
         ("from ml4ops_helpers.models import load_pretrained as f\n\nf('cnn')", {"weights/cnn.safetensors"}, set()),
         ("from ml4ops_helpers.models import build_model\n\nbuild_model()", {"models"}, {"weights/unet.safetensors"}),
         ("from ml4ops_helpers import lesson\n\nlesson.start('01_a', 'smoke', 0)", {"plots"}, {"press.runner"}),
+        ("from ml4ops_helpers.projects import Project\n\nProject('x').run('dvc repro')", {"projects"}, {"models"}),
     ],
 )  # fmt: skip
 def test_what_pages_use_of_the_real_package_is_found(cell, there, absent):
