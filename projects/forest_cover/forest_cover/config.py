@@ -147,7 +147,7 @@ def _where(key: str, value: object) -> str:
 
 def _not_the_type(error: OmegaConfBaseException, given: DictConfig) -> ConfigError:
     """What the library says, in our words."""
-    key = error.full_key or "?"
+    key = error.full_key or ""
     if isinstance(error, ConfigKeyError):
         group, _, name = key.rpartition(".")
         known = [f.name for f in fields(getattr(settings, group.capitalize(), Config))]
@@ -155,7 +155,7 @@ def _not_the_type(error: OmegaConfBaseException, given: DictConfig) -> ConfigErr
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
         return problem(key, OmegaConf.select(given, key), f"no such setting; {hint}")
     if isinstance(error, InterpolationResolutionError):
-        return ConfigError(f"{key}: {str(error.msg).splitlines()[0]}; set it in {_where(key, None)}")
+        return ConfigError(f"{str(error).splitlines()[0]}; set it in {_where(key, None)}")
     group, name, *_ = [*re.split(r"[.\[]", key), ""]
     wanted = next((str(f.type) for f in fields(getattr(settings, group.capitalize(), Config)) if f.name == name), "str")
     return problem(key, OmegaConf.select(given, key), f"must be {TYPES.get(wanted, wanted)}")
