@@ -121,6 +121,9 @@ def test_a_page_is_begun_and_a_fork_adopted(monkeypatch, capsys, tmp_path):
     out = capsys.readouterr().out
     assert "09_map_a_fire.ipynb: written" in out
     assert "page_09.py: written" in out
+    assert cli.main(["adopt", "a/b", "--root", str(tmp_path)]) == 2
+    assert "no _config.yml there; give the root of the repository" in capsys.readouterr().err
+    (tmp_path / "_config.yml").write_text("repository: {url: https://github.com/x/y, branch: main}\n")
     monkeypatch.setattr(adopt, "adopt", lambda root, slug, branch: ["README.md", f"{slug} {branch}"])
     assert cli.main(["adopt", "a/b", "--branch", "dev", "--root", str(tmp_path)]) == 0
     assert capsys.readouterr().out == "README.md\na/b dev\n2 files changed\n"

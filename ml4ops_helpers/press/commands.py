@@ -335,9 +335,12 @@ def _adopt(options: argparse.Namespace) -> int:
     from .adopt import adopt, find_leftovers
     from .repository import read_config, repository_of
 
-    old = repository_of(read_config(options.root))
     try:
+        old = repository_of(read_config(options.root))
         changed = adopt(options.root, options.slug, options.branch)
+    except FileNotFoundError:
+        print(f"{options.root}: no _config.yml there; give the root of the repository, --root DIR", file=sys.stderr)
+        return 2
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2

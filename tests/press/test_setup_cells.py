@@ -48,7 +48,7 @@ def test_the_modules_of_an_extra_come_with_it(extra):
             r"01_a\.ipynb, cell 3: is no setup cell of this page; .*",
         ),
         ([(setup_cell(HERE, "projects"), "setup")], {}, r"01_a\.ipynb, cell 3: is no setup cell of this page; .*"),
-        ([(setup_cell(HERE).replace("ml4ops-book", "x"), "setup")], {}, r"cell 3: is no setup cell of this page; .*"),
+        ([(setup_cell(HERE).replace("https", "http"), "setup")], {}, r"cell 3: is no setup cell of this page; .*"),
         ([(setup_cell(HERE), "setup")], {"extra": "maps"}, r"ml4ops\.extra is 'maps', which no page can ask for; "),
         ([setup_cell(HERE)], {}, r"01_a\.ipynb: 0 cells are tagged 'setup'; tag exactly one"),
         ([(setup_cell(HERE), "setup")] * 2, {}, r"01_a\.ipynb: 2 cells are tagged 'setup'; tag exactly one"),
