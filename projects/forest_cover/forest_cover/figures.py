@@ -51,7 +51,7 @@ def history(table: pd.DataFrame, best: int) -> Figure:
     """
     figure = Figure(figsize=(9.6, 4), layout="constrained", dpi=120)
     left, right = figure.subplots(1, 2)
-    left.plot(table["epoch"], table["train_loss"], color=BLUE, ls="--", label="training")
+    left.plot(table["epoch"], table["train_loss"], color=BLUE, ls="--", label="training, as minimised")
     left.plot(table["epoch"], table["val_loss"], color=VERMILION, label="validation")
     right.plot(table["epoch"], table["val_macro_f1"], color=VERMILION, label="validation")
     for ax, what in ((left, "cross-entropy (nats)"), (right, "macro-F1 (0 to 1)")):
