@@ -170,7 +170,7 @@ def cap(frame: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:
     """
     if limit < 0:
         raise ProjectError(f"data.cap={limit}: give the most rows of one class, or 0 for no limit")
-    return choose(frame, dict.fromkeys(CLASSES, limit), seed) if limit else frame
+    return choose(frame, dict.fromkeys(frame[TARGET].unique(), limit), seed) if limit else frame
 
 
 def choose(frame: pd.DataFrame, most: Mapping[int, int], seed: int) -> pd.DataFrame:
@@ -178,7 +178,7 @@ def choose(frame: pd.DataFrame, most: Mapping[int, int], seed: int) -> pd.DataFr
 
     Args:
         frame: features and target.
-        most: rows of each class; where there are fewer, all are kept.
+        most: rows of each class, where there are fewer, all; none of a class that is not named.
         seed: of the draw.
 
     Returns:
@@ -186,8 +186,8 @@ def choose(frame: pd.DataFrame, most: Mapping[int, int], seed: int) -> pd.DataFr
     """
     codes = frame[TARGET].to_numpy()
     kept = [
-        np.random.default_rng([seed, int(code) % 2**32]).permutation(np.flatnonzero(codes == code))[: most[code]]
-        for code in np.unique(codes).tolist()
+        np.random.default_rng([seed, int(code) % 2**32]).permutation(np.flatnonzero(codes == code))[:rows]
+        for code, rows in most.items()
     ]
     return frame.iloc[np.sort(np.concatenate(kept))]
 
@@ -255,8 +255,10 @@ def as_imbalanced(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
     for code in CLASSES:
         if code not in counts:
             raise ProjectError(_missing(code, 0, "any sample"))
-    share = min(counts[code] / whole for code, whole in zip(CLASSES, COUNTS, strict=True))
-    return choose(frame, {c: max(1, int(share * n)) for c, n in zip(CLASSES, COUNTS, strict=True)}, seed)
+    whole = dict(zip(CLASSES, COUNTS, strict=True))
+    scarce = min(CLASSES, key=lambda code: counts[code] / whole[code])
+    most = {code: max(1, n * int(counts[scarce]) // whole[scarce]) for code, n in whole.items()}
+    return choose(frame, most, seed)
 
 
 def to_tensors(frame: pd.DataFrame) -> dict[str, torch.Tensor]:
