@@ -131,7 +131,7 @@ def _lines(folder: Path) -> Iterator[str]:
     ends = {"running": "is running", "finished": f"finished at {record['ended']}"}
     ends |= {"killed": "was killed: it has no end, and no process holds its lock"}
     yield f"{folder}: {ends.get(now, 'failed: ' + str(record['error']))}"
-    again = f", for the {len(record['began'])}th time" if len(record["began"]) > 1 else ""
+    again = f", begun {len(record['began'])} times" if len(record["began"]) > 1 else ""
     yield f"began at {record['began'][-1]}{again}, seed {record['seed']}, commit {record['commit'] or 'none'}"
     yield _progress(folder)
     if last := _last_logged(folder):
