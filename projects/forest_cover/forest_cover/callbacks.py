@@ -43,6 +43,9 @@ class Callback:
     def on_end(self, run: Run) -> None:
         """After the last epoch, when the network holds the best weights."""
 
+    def on_error(self, run: Run, problem: BaseException) -> None:
+        """When the training fails or is interrupted; afterwards the problem goes on to the caller."""
+
 
 class Checkpoint(Callback):
     """Writes ``checkpoint.pt`` after each epoch, goes on from one that is there, and removes it at the end."""
@@ -104,15 +107,22 @@ class Mlflow(Callback):
     interrupted training that goes on makes a new run, with all epochs.
     """
 
+    opened = False
+
     def on_start(self, run: Run) -> None:
         """Open a run and record the settings."""
         import mlflow  # takes a second to import, and only this callback needs it
 
-        self.mlflow, self.opened = mlflow, mlflow.active_run() is None
-        if self.opened:
-            mlflow.set_tracking_uri(run.config.training.tracking)
-            mlflow.set_experiment(run.config.training.experiment)
+        self.mlflow = mlflow
+        if mlflow.active_run() is None:
+            try:
+                mlflow.set_tracking_uri(run.config.training.tracking)
+                mlflow.set_experiment(run.config.training.experiment)
+            except mlflow.MlflowException as problem:
+                told = f"training.tracking={run.config.training.tracking}: MLflow refuses it"
+                raise ProjectError(f"{told}: {' '.join(str(problem).split())[:200]}") from None
             mlflow.start_run()
+            self.opened = True
         mlflow.log_params(settings(run))
         for row in run.history:
             self._log(row)
@@ -127,6 +137,11 @@ class Mlflow(Callback):
         self.mlflow.log_metrics({"best_epoch": best["epoch"], "best_val_macro_f1": best["val_macro_f1"]})
         if self.opened:
             self.mlflow.end_run()
+
+    def on_error(self, run: Run, problem: BaseException) -> None:
+        """Close what was opened here, as failed."""
+        if self.opened:
+            self.mlflow.end_run("FAILED")
 
     def _log(self, row: dict[str, float]) -> None:
         values = {name: value for name, value in row.items() if name != "epoch"}

@@ -28,7 +28,7 @@ def read_checkpoint(run: Run, path: Path) -> bool:
     if not path.exists():
         return False
     try:
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # torch raises nearly anything for a file that is not one of its own
         log.warning("%s can't be read: the training starts from the beginning", path)
         return False

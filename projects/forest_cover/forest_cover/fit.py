@@ -211,7 +211,7 @@ def fit(run: Run, callbacks: Iterable[Callback] = ()) -> Run:
 
     Args:
         run: what to train.
-        callbacks: called in their order at the start, after each epoch and at the end.
+        callbacks: called in their order at the start, after each epoch and at the end, or when it fails.
 
     Returns:
         The run; its model holds the best weights, in evaluation mode and on the CPU.
@@ -220,6 +220,16 @@ def fit(run: Run, callbacks: Iterable[Callback] = ()) -> Run:
         ProjectError: the loss is no longer a number.
     """
     callbacks = list(callbacks)
+    try:
+        _train(run, callbacks)
+    except BaseException as problem:  # an interruption as well
+        for callback in callbacks:
+            callback.on_error(run, problem)
+        raise
+    return run
+
+
+def _train(run: Run, callbacks: Sequence[Callback]) -> None:
     for callback in callbacks:
         callback.on_start(run)
     while not run.stop and len(run.history) < run.config.resources.epochs:
@@ -230,4 +240,3 @@ def fit(run: Run, callbacks: Iterable[Callback] = ()) -> Run:
     run.model.cpu().eval()
     for callback in callbacks:
         callback.on_end(run)
-    return run

@@ -30,6 +30,11 @@ def tensors(tmp_path_factory):
     return root / "data" / "tensors"
 
 
+class Interrupt(Callback):
+    def on_epoch(self, run):
+        raise KeyboardInterrupt
+
+
 def train(tensors, out, names, epochs=3, **training):
     config = quick(epochs, callbacks=names, **training)
     return fit(make_run(config, tensors, out), make_callbacks(names))
@@ -120,7 +125,17 @@ def test_mlflow_records_settings_and_every_epoch(tensors, tmp_path):
     assert params["training.experiment"] == "trees"
     best = metrics.set_index("key").loc["best_val_macro_f1", "value"]
     assert best == run.history[run.best]["val_macro_f1"]
+    broken = make_run(quick(tracking=f"sqlite:///{store}", experiment="trees"), tensors, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        fit(broken, [*make_callbacks(["mlflow"]), Interrupt()])
+    assert mlflow.active_run() is None  # the next training begins a run of its own
+    assert mlflow.search_runs(experiment_names=["trees"])["status"].tolist() == ["FAILED", "FINISHED"]
     with mlflow.start_run() as outer:  # as a search does
         train(tensors, tmp_path, ["mlflow"], tracking=f"sqlite:///{store}")
         assert mlflow.active_run().info.run_id == outer.info.run_id
-    assert len(mlflow.search_runs(experiment_names=["trees"])) == 2
+    assert len(mlflow.search_runs(experiment_names=["trees"])) == 3
+
+
+def test_a_store_that_mlflow_refuses_is_named(tensors, tmp_path):
+    with pytest.raises(ProjectError, match=r"training\.tracking=nonsense://here: MLflow refuses it"):
+        train(tensors, tmp_path, ["mlflow"], tracking="nonsense://here")
