@@ -180,7 +180,6 @@ LIMITS: dict[str, tuple[float, float]] = {
     "training.weight_decay": (0, 10),
     "training.label_smoothing": (0, 0.99),
     "training.averaging": (0, 1_000_000),
-    "training.averaging": (0, 100_000),
     "training.patience": (0, 100_000),
     "training.learning_curve": (0.001, 0.999),
     "model.width": (1, 65_536),
