@@ -56,6 +56,7 @@ serve: $(STAMP)  ## Show the built site on this machine only (PORT=8000)
 
 test: lint  ## Lint, check types, run the tests and doctests with coverage
 	@.ci/timed "Tests" $(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered
+	@.ci/timed "Forest cover: lint, types, tests" $(MAKE) --silent -C projects/forest_cover test PYTHON=$(abspath $(BIN)/python)
 
 lint: $(STAMP)  ## Lint and check types only
 	@.ci/timed "Lint" $(BIN)/ruff check
@@ -64,6 +65,7 @@ lint: $(STAMP)  ## Lint and check types only
 
 lock: $(STAMP)  ## Regenerate requirements.lock and environment.yml from pyproject.toml
 	$(BIN)/uv pip compile --quiet --all-extras --universal --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements.lock
+	cd projects/forest_cover && ../../$(BIN)/uv pip compile --quiet --extra dev --universal --no-emit-index-url --no-header --no-annotate --constraint ../../requirements.lock pyproject.toml -o requirements.lock
 	$(BIN)/python -m ml4ops_helpers.press.environment
 	$(MAKE) install
 
