@@ -26,10 +26,8 @@ def stages(folder: str | Path = ".") -> nx.DiGraph[str]:
     Raises:
         ProjectError: DVC is not there or finds no pipeline.
     """
-    try:
-        done = subprocess.run(["dvc", "dag", "--dot"], cwd=folder, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise ProjectError("dvc is not installed, or not on the path") from None
+    command = [sys.executable, "-m", "dvc", "dag", "--dot"]  # the path may not lead to it, as in a notebook
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ProjectError(f"dvc dag: {' '.join(done.stderr.split())}")
     [dot] = pydot.graph_from_dot_data(done.stdout) or [pydot.Dot()]
