@@ -114,10 +114,12 @@ def test_balanced_weights_are_those_of_scikit_learn():
     assert class_weights(labels, "none") is None
 
 
-def test_the_loss_is_the_weighted_smoothed_one(tensors, tmp_path):
-    run = make_run(quick(class_weights="balanced", label_smoothing=0.2), tensors, tmp_path)
+def test_loss_and_optimiser_have_the_settings(tensors, tmp_path):
+    values = {"class_weights": "balanced", "label_smoothing": 0.2, "weight_decay": 0.3}
+    run = make_run(quick(**values, learning_rate=0.02, schedule="none"), tensors, tmp_path)
     assert run.loss.label_smoothing == 0.2
     torch.testing.assert_close(run.loss.weight, class_weights(run.train.labels, "balanced"))
+    assert (run.optimiser.param_groups[0]["weight_decay"], run.optimiser.param_groups[0]["lr"]) == (0.3, 0.02)
 
 
 @pytest.mark.parametrize(
