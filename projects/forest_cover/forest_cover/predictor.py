@@ -68,15 +68,15 @@ class Predictor:
             return cls(*load_model(Path(folder), PACKAGE))
         except PredictorError as problem:
             raise PredictorError(f"{Path(folder) / PACKAGE}: {problem}") from None
-        except ProjectError as problem:
-            raise PredictorError(str(problem)) from None
+        except (ProjectError, OSError) as problem:
+            raise PredictorError(" ".join(str(problem).split())) from None
 
     def predict(self, rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         """The most probable cover type of each row.
 
         Args:
-            rows: raw, unscaled values: a table, or a list of mappings from column to value. The order of columns does
-                not matter; columns that the training dropped may be left out.
+            rows: raw, unscaled values: a table, which is quickest, or a list of mappings from column to value. The
+                order of columns does not matter; columns that the training dropped may be left out.
 
         Returns:
             A row for each, under the same index: ``cover_type`` (1 to 7), ``name``, ``probability_1`` …
