@@ -4,7 +4,16 @@ import pandas as pd
 import pytest
 
 from forest_cover.config import ConfigError
-from forest_cover.files import ProjectError, read_json, read_table, replacing, run_stage, write_json, write_table
+from forest_cover.files import (
+    ProjectError,
+    read_json,
+    read_table,
+    replacing,
+    run_stage,
+    write_json,
+    write_table,
+    write_text,
+)
 
 
 def write_half(path):
@@ -58,3 +67,12 @@ def test_stage_that_fails_prints_one_line_and_exits_with_1(kind, capsys):
 def test_mistake_of_ours_is_not_hidden():
     with pytest.raises(ZeroDivisionError):
         run_stage(lambda: 1 / 0)
+
+
+def test_who_reads_a_file_while_it_is_written_sees_all_of_the_old_one(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with path.open() as reader:
+        write_text("new", path)
+        assert reader.read() == "old"
+    assert path.read_text() == "new"
