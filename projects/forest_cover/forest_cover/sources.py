@@ -52,9 +52,9 @@ def load_rows(data: Data) -> tuple[pd.DataFrame, Origin]:
         origin = Origin("simulated; no row describes a real place", f"relations from {PAPER}", "none needed", address)
         return simulate(data.rows, data.seed), origin
     if data.source == "kaggle":
-        path = find_csv(data.file)
         about = "real rows as Kaggle's competition Forest Cover Type Prediction gives them, 2160 of each class"
-        return read_csv(path), Origin(about, PAPER, "CC BY 4.0", str(path))
+        # The name as it was set, not the place on this machine: the provenance is the same for everybody.
+        return read_csv(find_csv(data.file)), Origin(about, PAPER, "CC BY 4.0", data.file or SUBSET)
     if data.source == "covtype":
         origin = Origin("all real rows", PAPER, "CC BY 4.0", "doi:10.24432/C50K5N")
         return download(data.file or None), origin
