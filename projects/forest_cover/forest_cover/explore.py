@@ -184,6 +184,11 @@ def _heat(
     figure.colorbar(image, label=label)
 
 
+def _short(number: float) -> str:
+    """Three digits, and all digits before the point."""
+    return f"{number:.0f}" if abs(number) >= 100 else f"{number:.3g}"
+
+
 def write_report(frame: pd.DataFrame, folder: Path, facts: dict[str, Any]) -> None:
     """Write the figures, and a page that shows them with the tables; it needs nothing from the network.
 
@@ -207,7 +212,7 @@ def write_report(frame: pd.DataFrame, folder: Path, facts: dict[str, Any]) -> No
         "correlated": f"Pairs with an absolute correlation of {CORRELATED} or more",
     }
     tables = [
-        f"<h2>{titles[name]}</h2>" + table.to_html(index=False, border=0, na_rep="", float_format="{:.3g}".format)
+        f"<h2>{titles[name]}</h2>" + table.to_html(index=False, border=0, na_rep="", float_format=_short)
         for name, table in describe(frame).items()
     ]
     top = "".join(f"<li>{escape(name)}: {escape(str(value))}</li>" for name, value in facts.items())
@@ -219,7 +224,7 @@ PAGE = """<!doctype html>
 <title>Forest cover: the data</title>
 <style>
 body {{ font: 1rem/1.5 sans-serif; max-width: 60rem; margin: auto; padding: 1rem; }}
-table {{ border-collapse: collapse; display: block; overflow-x: auto; }}
+table {{ border-collapse: collapse; display: block; overflow-x: auto; font-size: .85rem; }}
 th, td {{ padding: .2rem .6rem; text-align: right; border-bottom: 1px solid #ccc; }}
 figure {{ margin: 1rem 0; }} img {{ max-width: 100%; }}
 </style></head><body>

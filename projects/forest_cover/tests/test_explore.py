@@ -72,6 +72,7 @@ def test_page_shows_every_figure_with_words_and_asks_nobody_else(report):
     assert {path.name for path in (report / EXPLORE).glob("*.png")} == set(images)
     assert len(images) == 5
     assert not re.findall(r"https?://|<script", page)
+    assert not re.findall(r"<td>[^<]*e\+", page)  # 2960 m, and not 2.96e+03
     assert all(f"<td>{n}</td>" in page for n in allot(COUNTS, 2000))
 
 
