@@ -108,6 +108,7 @@ class Mlflow(Callback):
     """
 
     opened = False
+    recorded = 0
 
     def on_start(self, run: Run) -> None:
         """Open a run and record the settings."""
@@ -124,15 +125,17 @@ class Mlflow(Callback):
             mlflow.start_run()
             self.opened = True
         mlflow.log_params(settings(run))
-        for row in run.history:
-            self._log(row)
 
     def on_epoch(self, run: Run) -> None:
-        """Record the scores."""
-        self._log(run.history[-1])
+        """Record the scores, at first also those of epochs before an interruption."""
+        for row in run.history[self.recorded :]:
+            values = {name: value for name, value in row.items() if name != "epoch"}
+            self.mlflow.log_metrics(values, step=int(row["epoch"]))
+        self.recorded = len(run.history)
 
     def on_end(self, run: Run) -> None:
         """Record the best epoch, and close what was opened here."""
+        self.on_epoch(run)  # a training that was interrupted at its very end has no epoch to go
         best = run.history[run.best]
         self.mlflow.log_metrics({"best_epoch": best["epoch"], "best_val_macro_f1": best["val_macro_f1"]})
         if self.opened:
@@ -142,10 +145,6 @@ class Mlflow(Callback):
         """Close what was opened here, as failed."""
         if self.opened:
             self.mlflow.end_run("FAILED")
-
-    def _log(self, row: dict[str, float]) -> None:
-        values = {name: value for name, value in row.items() if name != "epoch"}
-        self.mlflow.log_metrics(values, step=int(row["epoch"]))
 
 
 CALLBACKS: dict[str, type[Callback]] = {

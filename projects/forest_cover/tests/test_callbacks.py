@@ -136,6 +136,19 @@ def test_mlflow_records_settings_and_every_epoch(tensors, tmp_path):
     assert len(mlflow.search_runs(experiment_names=["trees"])) == 3
 
 
+@pytest.mark.parametrize("names", [["checkpoint", "mlflow"], ["mlflow", "checkpoint"]])
+def test_mlflow_has_the_epochs_before_an_interruption_too(tensors, tmp_path, names):
+    import mlflow
+
+    config = quick(3, callbacks=names, tracking=f"sqlite:///{tmp_path / 'mlflow.db'}", experiment=names[0])
+    with pytest.raises(KeyboardInterrupt):
+        fit(make_run(config, tensors, tmp_path), [*make_callbacks(["checkpoint"]), Interrupt()])
+    fit(make_run(config, tensors, tmp_path), make_callbacks(names))
+    found = mlflow.search_runs(experiment_names=[names[0]])["run_id"]
+    history = mlflow.MlflowClient().get_metric_history(found[0], "val_macro_f1")
+    assert [entry.step for entry in history] == [1, 2, 3]
+
+
 def test_a_store_that_mlflow_refuses_is_named(tensors, tmp_path):
     with pytest.raises(ProjectError, match=r"training\.tracking=nonsense://here: MLflow refuses it"):
         train(tensors, tmp_path, ["mlflow"], tracking="nonsense://here")
