@@ -133,17 +133,28 @@ class Project:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
         return {**os.environ, **ENVIRONMENT, "PATH": path}
 
-    def run(self, command: str) -> str:
+    def run(self, command: str) -> None:
         """Run a command, and print what it says, line by line.
 
         Args:
             command: as typed in a terminal, without pipes; ``python`` is this interpreter.
 
+        Raises:
+            ProjectError: if it is not there or ends with an exit code other than 0.
+        """
+        self.output(command)  # without a value, which a notebook would show once more
+
+    def output(self, command: str) -> str:
+        """The same as `run`, for those who also need what it says.
+
+        Args:
+            command: as of `run`.
+
         Returns:
             What it printed.
 
         Raises:
-            ProjectError: if it is not there or ends with an exit code other than 0.
+            ProjectError: as `run`.
         """
         lines = []
         for line in self._lines(command):

@@ -108,7 +108,7 @@ def test_no_repository_within_a_repository(tmp_path: Path, monkeypatch: pytest.M
 def test_commands_run_in_the_folder_with_this_interpreter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     project = Project(tmp_path)
     code = "import os, sys; print(sys.executable); print(os.getcwd()); print(os.environ['DVC_NO_ANALYTICS'])"
-    told = project.run(f'python -c "{code}"')
+    told = project.output(f'python -c "{code}"')
     assert told.splitlines() == [str(Path(sys.executable).parent / "python"), str(tmp_path), "1"]
     assert capsys.readouterr().out == told
 
