@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from samples import quick, write_project
 
+from forest_cover.baselines import baselines, fit_predict
 from forest_cover.columns import LABELS
 from forest_cover.dataset import load_dataset
 from forest_cover.files import ProjectError
@@ -60,6 +61,12 @@ def test_all_models_are_in_one_table_on_the_same_rows(root, evaluated):
     assert list(table) == ["macro_f1", "balanced_accuracy", "accuracy", "ece"]
     assert table.loc["majority", "balanced_accuracy"] == pytest.approx(1 / 7)
     assert table.loc["gradient boosting", "macro_f1"] == evaluated[0]["baselines_macro_f1"]["gradient_boosting"]
+
+
+def test_the_baselines_learn_from_the_training_rows(root, evaluated):
+    train, test = (load_dataset(root / "data" / "tensors", part) for part in ("train", "test"))
+    found = scores(test.labels.numpy(), fit_predict(baselines(0)["logistic regression"], train, test))
+    assert evaluated[0]["baselines_macro_f1"]["logistic_regression"] == pytest.approx(found["macro_f1"])
 
 
 def test_the_other_tables_add_up(root, evaluated):

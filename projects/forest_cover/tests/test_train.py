@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
@@ -33,7 +34,7 @@ def test_a_training_leaves_what_the_later_stages_need_and_never_looks_at_the_tes
     assert (about["columns"], about["classes"], about["seed"]) == (list(FEATURES), list(LABELS), 0)
     assert history.to_dict("records") == run.history
     assert about["val"]["macro_f1"] == history["val_macro_f1"].max() == history["val_macro_f1"][about["best_epoch"] - 1]
-    assert about["versions"]["torch"] == torch.__version__
+    assert about["versions"]["torch"] == version("torch")
     assert torch.equal(model(run.val.features), run.model(run.val.features))
     assert (root / "models" / "plots" / "history.png").exists()
     assert state(root / "models") == "finished"
