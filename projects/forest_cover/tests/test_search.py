@@ -101,6 +101,7 @@ def test_a_trial_that_is_worse_than_most_is_pruned() -> None:
     chosen = searching.suggest(trial, settings(1))
     assert (chosen.model.width, chosen.training.learning_rate) == (4, 0.01)
     study = search(settings(12, startup=2))
+    assert len(study.trials) == 12
     assert {trial.state for trial in study.trials} == {TrialState.COMPLETE, TrialState.PRUNED}
     best = max(trial.value for trial in study.trials if trial.state is TrialState.COMPLETE)
     assert study.best_value == best
