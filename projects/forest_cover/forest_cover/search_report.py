@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import optuna
 from filelock import FileLock
+from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 from optuna.visualization import matplotlib as draw
 
 from forest_cover.config import Config
-from forest_cover.files import ProjectError, replacing, write_text
+from forest_cover.figures import save
+from forest_cover.files import ProjectError, write_text
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -84,29 +87,55 @@ def plot_study(study: optuna.Study, folder: Path = PLOTS) -> list[Path]:
     Returns:
         The files; importance and contour need two settings, and more than a few different scores.
     """
+    figures = {"history": draw_history(study)}
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if len({trial.value for trial in complete}) < 4 or len(study.best_params) < 2:
+        log.info("too few settings or finished trials for importance and contour")
+    else:
+        figures |= {"importance": draw_importance(study), "contour": draw_contour(study)}
+    for name, figure in figures.items():
+        save(figure, folder / f"{name}.png")
+    return [folder / f"{name}.png" for name in figures]
+
+
+def draw_history(study: optuna.Study) -> Figure:
+    """The score of each finished trial, and the best so far.
+
+    Args:
+        study: with a finished trial.
+    """
+    return _drawn(lambda: draw.plot_optimization_history(study, target_name="validation macro-F1"))
+
+
+def draw_importance(study: optuna.Study) -> Figure:
+    """How much of the scores' variance each setting explains.
+
+    Args:
+        study: with a few finished trials of different scores.
+    """
+    return _drawn(lambda: draw.plot_param_importances(study, target_name="validation macro-F1"))
+
+
+def draw_contour(study: optuna.Study) -> Figure:
+    """The score over the two settings that matter most.
+
+    Args:
+        study: with a few finished trials of different scores.
+    """
+    weights = optuna.importance.get_param_importances(study)
+    return _drawn(lambda: draw.plot_contour(study, params=list(weights)[:2], target_name="validation macro-F1"))
+
+
+def _drawn(plot: Callable[[], Any]) -> Figure:
+    """What Optuna draws, in a size of ours, and unknown to the library that would show it once more."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        draw.plot_optimization_history(study)
-        files = [_save_current(folder / "history.png")]
-        if len({trial.value for trial in complete}) < 4 or len(study.best_params) < 2:
-            log.info("too few settings or finished trials for importance and contour")
-            return files
-        weights = optuna.importance.get_param_importances(study)
-        draw.plot_param_importances(study)
-        files.append(_save_current(folder / "importance.png"))
-        draw.plot_contour(study, params=list(weights)[:2])
-        return [*files, _save_current(folder / "contour.png")]
-
-
-def _save_current(path: Path) -> Path:
-    figure = plt.gcf()
+        axes = plot()
+    figure: Figure = axes.figure
     figure.set_size_inches(7, 4.2)
-    figure.tight_layout()
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+    figure.set_layout_engine("tight")
     plt.close(figure)
-    return path
+    return figure
 
 
 def export_best(study: optuna.Study, path: Path) -> None:
