@@ -148,7 +148,8 @@ def resume_command(folder: Path) -> str:
     """
     if folder == Path(Config().out):
         return "dvc repro train"
-    return f"python -m forest_cover.stages.train --config-dir {folder} --config-name settings hydra.run.dir={folder}"
+    given = f"--config-dir {folder} --config-name settings hydra/job_logging=plain hydra.run.dir={folder}"
+    return f"python -m forest_cover.stages.train {given}"
 
 
 def _progress(folder: Path) -> str:
