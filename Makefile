@@ -16,7 +16,7 @@ export ML4OPS_DATA := $(abspath ../shared/data)
 endif
 endif
 
-.PHONY: help install book slides check alone colab new serve test lint lock readme weights clean
+.PHONY: help install book slides check alone colab new projects serve test lint lock readme weights clean
 book check: export ML4OPS_CACHE := $(abspath _build/cache)
 test: export OMP_NUM_THREADS := 1
 
@@ -57,6 +57,9 @@ serve: $(STAMP)  ## Show the built site on this machine only (PORT=8000)
 test: lint  ## Lint, check types, run the tests and doctests with coverage
 	@.ci/timed "Tests" $(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered
 	@.ci/timed "Forest cover: lint, types, tests" $(MAKE) --silent -C projects/forest_cover test PYTHON=$(abspath $(BIN)/python)
+
+projects: $(STAMP)  ## Run the course projects whole: their pipelines, searches and versions, minutes
+	@.ci/timed "Forest cover: pipeline, search, versions" $(MAKE) --silent -C projects/forest_cover pipeline PYTHON=$(abspath $(BIN)/python)
 
 lint: $(STAMP)  ## Lint and check types only
 	@.ci/timed "Lint" $(BIN)/ruff check

@@ -58,7 +58,7 @@ class Checkpoint(Callback):
         """Write the state."""
         path = run.out / "checkpoint.pt"
         write_checkpoint(run, path)
-        log.info("epoch %d: wrote %s", len(run.history), path)
+        log.debug("epoch %d: wrote %s", len(run.history), path)
 
     def on_end(self, run: Run) -> None:
         """Remove it: the weights are written by the training itself."""

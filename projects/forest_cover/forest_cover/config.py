@@ -29,6 +29,7 @@ __all__ = [
     "check_config",
     "load_config",
     "problem",
+    "unknown",
 ]
 
 PARAMS = Path("params.yaml")
@@ -120,6 +121,20 @@ def problem(key: str, value: object, rule: str) -> ConfigError:
     return ConfigError(f"{key}={value}: {rule}; set it in {_where(key, value)}")
 
 
+def unknown(key: str, value: object) -> ConfigError:
+    """What is said to a name that is no setting: the one that was meant, or those there are.
+
+    Args:
+        key: the name, such as ``training.learning_rte``.
+        value: that it was to have.
+    """
+    group, _, name = key.rpartition(".")
+    known = [f.name for f in fields(getattr(settings, group.capitalize(), Config))]
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+    return problem(key, value, f"no such setting; {hint}")
+
+
 def _over_defaults(given: DictConfig) -> DictConfig:
     for key in OmegaConf.missing_keys(given):
         raise problem(key, "???", "must be given")
@@ -149,11 +164,7 @@ def _not_the_type(error: OmegaConfBaseException, given: DictConfig) -> ConfigErr
     """What the library says, in our words."""
     key = error.full_key or ""
     if isinstance(error, ConfigKeyError):
-        group, _, name = key.rpartition(".")
-        known = [f.name for f in fields(getattr(settings, group.capitalize(), Config))]
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-        return problem(key, OmegaConf.select(given, key), f"no such setting; {hint}")
+        return unknown(key, OmegaConf.select(given, key))
     if isinstance(error, InterpolationResolutionError):
         return ConfigError(f"{str(error).splitlines()[0]}; set it in {_where(key, None)}")
     group, name, *_ = [*re.split(r"[.\[]", key), ""]

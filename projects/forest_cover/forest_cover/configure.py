@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from forest_cover.config import CONF, CONFIGURE, PARAMS, ConfigError, check_config
+from forest_cover.config import CONF, CONFIGURE, PARAMS, ConfigError, check_config, unknown
 from forest_cover.files import run_stage, write_text
 
 HEAD = f"# Written by `{CONFIGURE}` from conf/: change the values there, or give them to the command.\n"
@@ -42,7 +42,7 @@ def compose_conf(overrides: Sequence[str] = (), conf: Path = CONF) -> DictConfig
             found = compose("config", overrides=list(overrides))
         OmegaConf.resolve(found)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(f"{conf}: {_sentence(error)}") from None
+        raise _told(error, overrides, conf) from None
     check_config(found)
     return found
 
@@ -83,6 +83,14 @@ def _flat(config: object, prefix: str = "") -> dict[str, object]:
     if isinstance(config, DictConfig):
         return {name: v for key, value in config.items() for name, v in _flat(value, f"{prefix}.{key!s}").items()}
     return {prefix[1:]: config}
+
+
+def _told(error: Exception, overrides: Sequence[str], conf: Path) -> ConfigError:
+    """What Hydra complains of; of a misspelt setting, which one was meant."""
+    if found := re.search(r"Could not override '([a-z_]+\.[a-z_]+)'", str(error)):
+        value = next((o.partition("=")[2] for o in overrides if o.startswith(f"{found[1]}=")), "")
+        return unknown(found[1], value)
+    return ConfigError(f"{conf}: {_sentence(error)}")
 
 
 def _sentence(error: Exception) -> str:

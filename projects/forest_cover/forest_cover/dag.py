@@ -53,7 +53,7 @@ def layout(graph: nx.DiGraph[str]) -> dict[str, tuple[float, float]]:
     places = {}
     for row, names in enumerate(nx.topological_generations(graph)):
         for i, name in enumerate(sorted(names)):
-            places[name] = (i - (len(names) - 1) / 2, -float(row))
+            places[name] = (i - (len(names) - 1) / 2, 0.0 - row)
     return places
 
 

@@ -143,7 +143,7 @@ def test_configure_writes_and_checks(conf: Path, capsys: pytest.CaptureFixture[s
     ("override", "told"),
     [
         ("data=kagle", "Could not find 'data/kagle' Available options in 'data': covtype embedded kaggle"),
-        ("training.sed=1", "Could not override 'training.sed'"),
+        ("training.sed=1", "training.sed=1: no such setting; did you mean seed?; set it in conf/training/"),
         ("training.seed", "missing EQUAL"),
         ("training.seed=[", "no viable alternative"),
         ("training.seed=x", "training.seed=x: must be a whole number"),

@@ -159,6 +159,7 @@ train_model(quick(4, callbacks=["checkpoint"]), Path(sys.argv[1]), Path(sys.argv
 """
 
 
+@pytest.mark.slow
 def test_killed_by_the_system_and_resumed_leaves_the_same_files(tensors, tmp_path):
     from forest_cover.stages.train import train_model
 

@@ -77,6 +77,7 @@ def command(root, *arguments):
     )
 
 
+@pytest.mark.slow
 def test_the_command_takes_its_settings_from_conf_or_from_params(root):
     done = command(root, "resources.epochs=1", "model.width=8", "out=models", "hydra.run.dir=logs")
     assert done.returncode == 0, done.stderr
@@ -86,6 +87,7 @@ def test_the_command_takes_its_settings_from_conf_or_from_params(root):
     assert "torch " in logged
 
 
+@pytest.mark.slow
 def test_the_command_says_in_one_line_what_is_wrong(root):
     (root / "data" / "tensors" / "val.pt").unlink()
     failed = command(root, "out=models", "hydra.run.dir=logs")

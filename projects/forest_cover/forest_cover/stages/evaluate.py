@@ -132,6 +132,7 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
 def main() -> None:
     """The command."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("forest_cover.fit").setLevel(logging.WARNING)  # of the learning curve only its points are told
     config = load_config()
     metrics = evaluate(config, TENSORS, Path("models"), Path("reports"))
     for name, value in ({NETWORK: metrics["macro_f1"]} | metrics["baselines_macro_f1"]).items():

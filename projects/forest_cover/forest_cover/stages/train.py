@@ -8,6 +8,7 @@ same folder, settings and rows.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def run_folder(config: Config) -> Path:
     """``out`` where the command line gives one; else the folder that Hydra made for this run."""
     settings = HydraConfig.get()
     given = any(override.startswith("out=") for override in settings.overrides.task)
-    return Path(config.out if given else settings.runtime.output_dir)
+    return Path(config.out if given else os.path.relpath(settings.runtime.output_dir))
 
 
 def train_composed(cfg: DictConfig) -> None:
