@@ -136,6 +136,11 @@ def cap(labels, most, seed):
         "total": """
 def cap(labels, most, seed):
     return np.random.default_rng(seed).permutation(len(labels))[:most]""",
+        "counts": """
+def cap(labels, most, seed):
+    rng = np.random.default_rng(seed)
+    classes = [np.flatnonzero(labels == name) for name in np.unique(labels)]
+    return np.concatenate([rng.permutation(rows)[: most - 1] for rows in classes])""",
         "first": """
 def cap(labels, most, seed):
     return np.concatenate([np.flatnonzero(labels == name)[:most] for name in np.unique(labels)])""",
@@ -234,6 +239,12 @@ def to_run(reads, writes, changed):
         "all": """
 def to_run(reads, writes, changed):
     return set(reads)""",
+        "rest": """
+def to_run(reads, writes, changed):
+    stages = {s for s in reads if changed in reads[s]}
+    for _ in reads:
+        stages |= {s for s in reads for f in stages if writes[s] & reads[f]}
+    return stages""",
         "nobody": """
 def to_run(reads, writes, changed):
     stages = {s for s in reads if changed in reads[s]} or {min(reads)}

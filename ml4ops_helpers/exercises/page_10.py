@@ -100,6 +100,16 @@ def override(config, change):
     where, text = change.split("=", 1)
     group, name = where.split(".")
     return config | {group: config[group] | {name: text}}""",
+        "value": """
+def override(config, change):
+    where, text = change.split("=", 1)
+    group, name = where.split(".")
+    config[group][name]
+    try:
+        new = float(text)
+    except ValueError:
+        new = text
+    return config | {group: config[group] | {name: new}}""",
         "truth": """
 def override(config, change):
     where, text = change.split("=", 1)
@@ -220,6 +230,9 @@ def to_begin(states, trials):
         "waiting": """
 def to_begin(states, trials):
     return max(0, trials - states.count("complete") - states.count("pruned") - states.count("running"))""",
+        "rest": """
+def to_begin(states, trials):
+    return max(0, trials - states.count("pruned"))""",
         "below": """
 def to_begin(states, trials):
     return trials - sum(state != "failed" for state in states)""",
