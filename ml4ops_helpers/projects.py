@@ -6,6 +6,7 @@ A project stands whole in ``projects/`` of a checkout, and in the installed pack
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -133,32 +134,35 @@ class Project:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
         return {**os.environ, **ENVIRONMENT, "PATH": path}
 
-    def run(self, command: str) -> None:
+    def run(self, command: str, show: str = "") -> None:
         """Run a command, and print what it says, line by line.
 
         Args:
             command: as typed in a terminal, without pipes; ``python`` is this interpreter.
+            show: regular expression of the lines to print; all by default.
 
         Raises:
             ProjectError: if it is not there or ends with an exit code other than 0.
         """
-        self.output(command)  # without a value, which a notebook would show once more
+        self.output(command, show)  # without a value, which a notebook would show once more
 
-    def output(self, command: str) -> str:
+    def output(self, command: str, show: str = "") -> str:
         """The same as `run`, for those who also need what it says.
 
         Args:
             command: as of `run`.
+            show: as of `run`.
 
         Returns:
-            What it printed.
+            All that it said.
 
         Raises:
             ProjectError: as `run`.
         """
         lines = []
         for line in self._lines(command):
-            print(line, end="", flush=True)
+            if re.search(show, line):
+                print(line, end="", flush=True)
             lines.append(line)
         return "".join(lines)
 

@@ -113,6 +113,11 @@ def test_commands_run_in_the_folder_with_this_interpreter(tmp_path: Path, capsys
     assert capsys.readouterr().out == told
 
 
+def test_a_part_is_printed_and_all_is_returned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = Project(tmp_path).output("python -c \"print('one'); print('two')\"", show="tw")
+    assert (told, capsys.readouterr().out) == ("one\ntwo\n", "two\n")
+
+
 def test_a_command_that_fails_is_told_in_one_line(tmp_path: Path) -> None:
     project = Project(tmp_path)
     with pytest.raises(ProjectError, match=r"`python -c .*` ended with exit code 3: bad luck"):

@@ -19,18 +19,17 @@ def _judge_standardise(answer: Answer) -> str:
         return "all"
     if not close(found, (test - mean) / deviation) and not close(found, (test - mean) / train.std(axis=0, ddof=1)):
         return "rest"
-    train[:, 1] = 7.0  # a soil type that no training row has
-    test[:, 1] = 7.0
-    return "" if np.isfinite(answer.numbers(train, test, shape=test.shape)).all() else "constant"
+    train[:, 1], test[:, 1] = 0.0, 1.0  # a soil type that no training row has
+    return "" if close(answer.numbers(train, test, shape=test.shape)[:, 1], np.ones(len(test))) else "constant"
 
 
 STANDARDISE = Exercise(
     name="09.1",
     title="Scale as if the test rows did not exist yet",
     task="""
-Write `standardise(train, test)`. Both are arrays `(rows, columns)` of numbers. Return the *test* rows, scaled as a
-model needs them that was trained on the scaled training rows: minus a mean, over a deviation, column by column. A
-column that holds one value only must come out finite.""",
+Write `standardise(train, test)`. Both are arrays `(rows, columns)` of numbers. Return the *test* rows, scaled for a
+model that was trained on scaled training rows: minus a mean, over a deviation, column by column. A column that does
+not vary in training is only centred.""",
     stub="""
 def standardise(train, test):
     return ...""",
@@ -49,7 +48,8 @@ def standardise(train, test):
         "preparation of the model that they are to judge.",
         "rest": "The numbers are others: expected each test value minus the mean of the training rows' column, over "
         "that column's deviation.",
-        "constant": "A column with one single value has deviation 0, and your result holds infinities or NaN there.",
+        "constant": "A column that is 0 in all training rows has deviation 0. A test row with a 1 there should come out as "
+        "1; yours is infinite, or huge.",
     },
     wrong={
         "own": """
@@ -99,8 +99,8 @@ CAP = Exercise(
     title="Cap the large classes",
     task="""
 Write `cap(labels, most, seed)`. `labels` is an array with the class of each training row. Return the *numbers* of the
-rows to keep, so that no class keeps more than `most` and smaller classes keep all: 301, 183 and 730 rows at 200 become
-200, 183 and 200. Which rows a class keeps is drawn at random; the same seed draws the same.""",
+rows to keep, counted from 0, so that no class keeps more than `most` and smaller classes keep all: 301, 183 and 730
+rows at 200 become 200, 183 and 200. Which rows a class keeps is drawn at random; the same seed draws the same.""",
     stub="""
 def cap(labels, most, seed):
     return ...""",

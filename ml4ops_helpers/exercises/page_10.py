@@ -23,7 +23,8 @@ def _judge_override(answer: Answer) -> str:
     rate = found.get("training", {}).get("learning_rate")
     if found.get("data") != _CONFIG["data"] or set(found.get("training", {})) != set(_CONFIG["training"]):
         return "lost"
-    if isinstance(rate, str):
+    small = _taken(answer(copy.deepcopy(_CONFIG), "training.learning_rate=1e-3"))["training"]["learning_rate"]
+    if isinstance(rate, str) or isinstance(small, str):
         return "text"
     if rate != 0.01:
         return "value"
@@ -63,7 +64,7 @@ it is. The new value has the type of the old one: `"data.rows=500"` gives the in
     stub="""
 def override(config, change):
     return ...""",
-    tip="Stuck? `copy.deepcopy`, `str.split` and `yaml.safe_load` or `type(old)(text)` are what it takes.",
+    tip="Stuck? `type(old)(text)` does it for all but truth values; `config | {…}` makes a new dictionary.",
     solution="""
 def override(config, change):
     where, text = change.split("=", 1)
@@ -77,7 +78,7 @@ def override(config, change):
         "changed": "The configuration that you were given has changed, too. Whoever starts the next run from it starts "
         "from somewhere else.",
         "lost": "Other values got lost on the way: the rest of the group, or the other group.",
-        "text": "The value is a text now. A learning rate of '0.01' fails late, deep in the training.",
+        "text": "The value is a text now. A learning rate of '0.01' or '1e-3' fails late, deep in the training.",
         "value": "The new value is not what was asked for: 0.01, 500 (an integer) and 'kaggle' were expected.",
         "truth": 'Beware of truth values: `bool("false")` is `True`, as every text that is not empty.',
         "typo": "A name that does not exist was accepted. Somebody will misspell `learning_rate`, and wonder for a day "
@@ -141,8 +142,7 @@ DRAW = Exercise(
     title="A learning rate is a matter of magnitude",
     task="""
 Write `draw(low, high, u)`. It turns a random number `u` between 0 and 1 into a learning rate between `low` and `high`,
-such that each *factor* is as likely as any other of its size: between 0.0001 and 0.01, half of the draws lie below
-0.001.""",
+such that each power of ten gets the same share of the draws: between 0.0001 and 0.01, half of them lie below 0.001.""",
     stub="""
 def draw(low, high, u):
     return ...""",

@@ -74,8 +74,8 @@ class EarlyStop(Callback):
 
     def on_epoch(self, run: Run) -> None:
         """Compare the best epoch with the last one."""
-        patience = run.config.training.patience
-        if patience and len(run.history) - (run.best + 1) >= patience:
+        patience, done = run.config.training.patience, len(run.history)
+        if patience and done - (run.best + 1) >= patience and done < run.config.resources.epochs:
             log.info("epoch %d: none better than epoch %d, stopped early", len(run.history), run.best + 1)
             run.stop = True
 

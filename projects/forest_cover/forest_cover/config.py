@@ -131,7 +131,7 @@ def unknown(key: str, value: object) -> ConfigError:
     group, _, name = key.rpartition(".")
     known = [f.name for f in fields(getattr(settings, group.capitalize(), Config))]
     near = get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+    hint = f"perhaps {near[0]} is meant" if near else f"known are {', '.join(known)}"
     return problem(key, value, f"no such setting; {hint}")
 
 
@@ -197,7 +197,7 @@ def _check_data(data: Data) -> None:
     for name in data.drop:
         if name not in FEATURES:
             near = get_close_matches(name, FEATURES, n=1)
-            hint = f"did you mean {near[0]}?" if near else "see forest_cover/columns.py"
+            hint = f"perhaps {near[0]} is meant" if near else "see forest_cover/columns.py"
             raise problem("data.drop", data.drop, f"{name} is no column; {hint}")
     if set(data.drop) == set(FEATURES):
         raise problem("data.drop", "all", "at least one column must stay")

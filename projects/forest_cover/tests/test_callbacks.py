@@ -75,7 +75,7 @@ def test_a_callback_may_leave_out_every_method(tensors, tmp_path):
 
 @pytest.mark.parametrize(("patience", "stops"), [(2, [False, False, False, False, True]), (0, [False] * 5)])
 def test_early_stop_counts_epochs_since_the_best_one(tensors, tmp_path, patience, stops):
-    run, found = make_run(quick(patience=patience), tensors, tmp_path), []
+    run, found = make_run(quick(6, patience=patience), tensors, tmp_path), []
     for epoch, score in enumerate([0.1, 0.2, 0.5, 0.5, 0.4], start=1):
         run.note({"epoch": epoch, "train_loss": 1.0, "val_macro_f1": score})
         EarlyStop().on_epoch(run)

@@ -18,7 +18,7 @@ from forest_cover.settings import CHOICES, LIMITS
 
 ROOT = Path(__file__).parent.parent
 WRONG = {
-    "data.rowz=1": r"data\.rowz=1: no such setting; did you mean rows\?; set it in conf/data/",
+    "data.rowz=1": r"data\.rowz=1: no such setting; perhaps rows is meant; set it in conf/data/",
     "data.rows=many": r"data\.rows=many: must be a whole number",
     "data.rows=2.5": "data.rows=2.5: must be a whole number",
     "data.rows=null": "data.rows=None: must be a whole number",
@@ -30,7 +30,7 @@ WRONG = {
     "data.source=kaggle": "data.file='': the source kaggle needs the path",
     "data.val=1": "data.val=1.0: must be 0.01 to 0.9",
     "data.test=0.85": r"data.val=0.15: with data.test=0.85 no row is left",
-    "data.drop=[Elevaton]": "Elevaton is no column; did you mean Elevation",
+    "data.drop=[Elevaton]": "Elevaton is no column; perhaps Elevation is meant",
     "training.learning_rate=nan": "training.learning_rate=nan: must be 1e-08 to 10",
     "training.learning_rate=0": "training.learning_rate=0.0: must be",
     "training.learning_curve=[0.5,1]": "training.learning_curve=1.0: must be 0.001 to 0.999",
@@ -143,7 +143,7 @@ def test_configure_writes_and_checks(conf: Path, capsys: pytest.CaptureFixture[s
     ("override", "told"),
     [
         ("data=kagle", "Could not find 'data/kagle' Available options in 'data': covtype embedded kaggle"),
-        ("training.sed=1", "training.sed=1: no such setting; did you mean seed?; set it in conf/training/"),
+        ("training.sed=1", "training.sed=1: no such setting; perhaps seed is meant; set it in conf/training/"),
         ("training.seed", "missing EQUAL"),
         ("training.seed=[", "no viable alternative"),
         ("training.seed=x", "training.seed=x: must be a whole number"),

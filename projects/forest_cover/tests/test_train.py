@@ -31,6 +31,9 @@ def test_a_training_leaves_what_the_later_stages_need_and_never_looks_at_the_tes
     run = train_model(quick(callbacks=["checkpoint", "plots"]), root / "data" / "tensors", root / "models")
     model, about = load_model(root / "models")
     history = pd.read_csv(root / "models" / "history.csv", float_precision="round_trip")
+    kept = history.loc[history["val_macro_f1"].idxmax()]
+    told = json.loads((root / "models" / "scores.json").read_text())
+    assert told == {"epoch": kept["epoch"], **kept.filter(like="val_")}
     assert (about["columns"], about["classes"], about["seed"]) == (list(FEATURES), list(LABELS), 0)
     assert history.to_dict("records") == run.history
     assert about["val"]["macro_f1"] == history["val_macro_f1"].max() == history["val_macro_f1"][about["best_epoch"] - 1]

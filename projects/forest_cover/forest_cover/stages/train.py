@@ -20,11 +20,13 @@ from omegaconf import DictConfig
 from forest_cover.callbacks import Callback, make_callbacks
 from forest_cover.config import Config, check_config
 from forest_cover.dataset import load_columns, load_dataset
-from forest_cover.files import TENSORS, replacing, run_stage
+from forest_cover.files import TENSORS, replacing, run_stage, write_json
 from forest_cover.fit import Run, fit
 from forest_cover.logs import HISTORY, begin_run, end_run
 from forest_cover.store import ABOUT, WEIGHTS, save_model
 
+SCORES = "scores.json"
+"""Scores of the kept epoch on validation rows: what DVC compares experiments by."""
 log = logging.getLogger(__name__)
 
 
@@ -66,7 +68,10 @@ def train_model(config: Config, folder: Path, out: Path, extra: Sequence[Callbac
         raise
     best = run.history[run.best]
     log.info("kept epoch %d, val_macro_f1 %.4f; wrote %s", best["epoch"], best["val_macro_f1"], out / WEIGHTS)
-    log.info("wrote %s", out / ABOUT)
+    write_json(
+        {name: best[name] for name in ("epoch", "val_macro_f1", "val_balanced_accuracy", "val_loss")}, out / SCORES
+    )
+    log.info("wrote %s and %s", out / ABOUT, out / SCORES)
     end_run(out)
     return run
 
