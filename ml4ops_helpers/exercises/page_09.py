@@ -48,8 +48,8 @@ def standardise(train, test):
         "preparation of the model that they are to judge.",
         "rest": "The numbers are others: expected each test value minus the mean of the training rows' column, over "
         "that column's deviation.",
-        "constant": "A column that is 0 in all training rows has deviation 0. A test row with a 1 there should come out as "
-        "1; yours is infinite, or huge.",
+        "constant": "A column that is 0 in all training rows has deviation 0. A test row with a 1 there should come "
+        "out as 1; yours is infinite, or huge.",
     },
     wrong={
         "own": """
