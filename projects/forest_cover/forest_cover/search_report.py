@@ -148,12 +148,12 @@ def draw_contour(study: optuna.Study) -> Figure:
 
 def _drawn(plot: Callable[[], Any]) -> Figure:
     """What Optuna draws, in a size of ours, and unknown to the library that would show it once more."""
-    with warnings.catch_warnings():
+    layout = {"figure.constrained_layout.use": True}  # from the beginning: a colour bar allows no other one later
+    with warnings.catch_warnings(), plt.rc_context(layout):
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         drawn = plot()
     figure: Figure = drawn.figure
     figure.set_size_inches(7, 4.2)
-    figure.tight_layout()  # a colour bar allows no other layout
     plt.close(figure)
     return figure
 
