@@ -148,8 +148,8 @@ def draw_contour(study: optuna.Study) -> Figure:
 
 def _drawn(plot: Callable[[], Any]) -> Figure:
     """What Optuna draws, in a size of ours, and unknown to the library that would show it once more."""
-    layout = {"figure.constrained_layout.use": True}  # from the beginning: a colour bar allows no other one later
-    with warnings.catch_warnings(), plt.rc_context(layout):
+    # The layout from the beginning: a colour bar allows no other one later.
+    with warnings.catch_warnings(), plt.rc_context({"figure.constrained_layout.use": True}):
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         drawn = plot()
     figure: Figure = drawn.figure
