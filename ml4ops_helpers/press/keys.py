@@ -19,6 +19,7 @@ from .package import Package
 from .pages import Page, PageError, Value
 from .reach import file_digest, reached
 from .repository import own_files
+from .writing import replace_text
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -101,9 +102,7 @@ def data_manifest(folder: Path, known: Path | None = None) -> dict[str, str]:
     settled = {path: facts for path, facts in found.items() if float(str(facts[3])) < recent}
     if known is not None and settled != kept:
         known.parent.mkdir(parents=True, exist_ok=True)
-        temporary = known.with_name(f"{known.name}.{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(settled), encoding="utf-8")
-        temporary.replace(known)
+        replace_text(known, json.dumps(settled))
     return {os.path.relpath(path, folder.resolve()): str(facts[-1]) for path, facts in sorted(found.items())}
 
 

@@ -18,7 +18,8 @@ from .lecture import Result
 from .notebook_html import write_notebook_html
 from .pages import Page, read_notebook
 from .readme import page_title
-from .rendering import render, replace_text
+from .rendering import render
+from .writing import replace_text
 
 THUMBNAIL = (320, 240)
 """Most pixels of a figure in the report, width and height."""

@@ -11,7 +11,8 @@ from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
 from .pages import read_notebook
-from .rendering import render, replace_text
+from .rendering import render
+from .writing import replace_text
 
 LIGHT, DARK = "default", "github-dark"
 """Styles of Pygments."""

@@ -1,9 +1,7 @@
-"""Fill a template of the package, and write what came out whole or not at all."""
+"""Fill a template of the package."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -27,18 +25,6 @@ def render(template: str, **content: Any) -> str:  # noqa: ANN401 - whatever the
     )
     environment.filters |= {"value": _value, "duration": _duration}
     return environment.get_template(template).render(**content)
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a text under a temporary name and rename it.
-
-    Args:
-        path: the file.
-        text: its content.
-    """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def _duration(seconds: float) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from nbformat import NotebookNode
 from .jobs import run_facts
 from .pages import read_notebook
 from .runner import Outcome
+from .writing import replace_text
 
 CONTROL = {n: None for n in range(32) if chr(n) not in "\t\n\r"}
 """Characters that XML can't hold."""
@@ -46,8 +46,8 @@ def write_reports(outcomes: Sequence[Outcome], folder: Path) -> None:
         folder: where to; made when missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / "run.json", json.dumps([as_dict(o) for o in outcomes], indent=1, ensure_ascii=False) + "\n")
-    _replace(folder / "junit.xml", junit(outcomes))
+    replace_text(folder / "run.json", json.dumps([as_dict(o) for o in outcomes], indent=1, ensure_ascii=False) + "\n")
+    replace_text(folder / "junit.xml", junit(outcomes))
 
 
 def junit(outcomes: Sequence[Outcome]) -> str:
@@ -80,12 +80,6 @@ def junit(outcomes: Sequence[Outcome]) -> str:
 
 def _clean(text: str) -> str:
     return text.translate(CONTROL)
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def summary(outcomes: Iterable[Outcome]) -> str:

@@ -7,7 +7,8 @@ import io
 from pathlib import Path
 
 from .collect import Answer, Collected
-from .rendering import render, replace_text
+from .rendering import render
+from .writing import replace_text
 
 COLUMNS = ("student", "members", "page", "exercise", "state", "check", "same_as", "remark")
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 from .readme import table_row
 from .repository import read_config
+from .writing import replace_text
 
 TEMPLATE = Path(__file__).with_name("template")
 NAME = re.compile(r"[a-z]+(_[a-z0-9]+)+")
@@ -38,10 +38,10 @@ def new_page(root: Path, name: str) -> list[Path]:
     page = root / "notebooks" / f"{number}_{name}.ipynb"
     exercises = root / "ml4ops_helpers" / "exercises" / f"page_{number}.py"
     contents = _after_the_last(root / "_toc.yml", page.stem)
-    _write(page, _filled("page.ipynb", page.stem))
-    _write(exercises, _filled("exercises.txt", page.stem))
-    _write(root / "README.md", _with_row(root, page))
-    _write(root / "_toc.yml", contents)
+    replace_text(page, _filled("page.ipynb", page.stem))
+    replace_text(exercises, _filled("exercises.txt", page.stem))
+    replace_text(root / "README.md", _with_row(root, page))
+    replace_text(root / "_toc.yml", contents)
     return [page, exercises, root / "README.md", root / "_toc.yml"]
 
 
@@ -66,9 +66,3 @@ def _with_row(root: Path, page: Path) -> str:
     text = (root / "README.md").read_text(encoding="utf-8")
     row = table_row(page, root / "_build" / "notebooks" / page.name, read_config(root))
     return text.replace(END_OF_TABLE, f"{row}\n{END_OF_TABLE}", 1)
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

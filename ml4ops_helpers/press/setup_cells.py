@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from pathlib import Path
 
-import nbformat
 from nbformat import NotebookNode
 
 from .pages import Page, PageError, find_pages
+from .publish import write_notebook
 from .repository import Repository, read_config, repository_of
 
 PACKAGE = "ml4ops-helpers"
@@ -87,9 +86,7 @@ def write_setups(root: Path) -> list[Path]:
         _, cell = _find(page, root)
         if cell.source != (wanted := setup_cell(here, page.extra)):
             cell.source = wanted
-            temporary = page.path.with_name(f"{page.path.name}.{os.getpid()}.tmp")
-            nbformat.write(page.notebook, temporary)  # type: ignore[no-untyped-call]
-            temporary.replace(page.path)
+            write_notebook(page.notebook, page.path)
             changed.append(page.path)
     return changed
 

@@ -8,24 +8,20 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")  # files only: works without a screen
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from forest_cover.columns import CLASSES, COUNTS, LABELS, QUANTITIES, SOIL, TARGET, WILDERNESS
-from forest_cover.files import replacing, write_text
+from forest_cover.figures import BLUE, save
+from forest_cover.files import write_text
 
 CORRELATED = 0.5
 """Pairs of columns are listed from this absolute correlation on."""
 AREAS = ("Rawah", "Neota", "Comanche Peak", "Cache la Poudre")
-BLUE, ORANGE = "#0072B2", "#E69F00"
-"""Told apart by colour-blind readers as well (Okabe & Ito)."""
+ORANGE = "#E69F00"
+"""Of the same palette as the colours of `forest_cover.figures`."""
 
 
 def describe(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -116,7 +112,8 @@ def draw(frame: pd.DataFrame) -> Iterator[tuple[str, str, Figure]]:
 
 def _draw_classes(frame: pd.DataFrame) -> Figure:
     table = class_table(frame)
-    figure, axes = plt.subplots(figsize=(8, 3.5), layout="constrained")
+    figure = Figure(figsize=(8, 3.5), layout="constrained", dpi=120)
+    axes = figure.subplots()
     bars = axes.barh(table["label"], table["rows"], color=BLUE)
     axes.bar_label(bars, padding=3)
     axes.set(xscale="log", xlabel="rows (logarithmic)", xlim=(0.8, table["rows"].max() * 4))
@@ -125,7 +122,8 @@ def _draw_classes(frame: pd.DataFrame) -> Figure:
 
 
 def _draw_measured(frame: pd.DataFrame) -> Figure:
-    figure, grid = plt.subplots(5, 2, figsize=(9, 11), layout="constrained")
+    figure = Figure(figsize=(9, 11), layout="constrained", dpi=120)
+    grid = figure.subplots(5, 2)
     for axes, quantity in zip(grid.flat, QUANTITIES, strict=True):
         values = frame[quantity.name].dropna()
         width = np.ceil((values.max() - values.min() + 1) / 40)  # whole, or bars hold unequal numbers of values
@@ -135,7 +133,8 @@ def _draw_measured(frame: pd.DataFrame) -> Figure:
 
 
 def _draw_elevation(frame: pd.DataFrame) -> Figure:
-    figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
+    figure = Figure(figsize=(8, 4), layout="constrained", dpi=120)
+    axes = figure.subplots()
     heights = [frame.loc[frame[TARGET] == code, "Elevation"].dropna() for code in CLASSES]
     boxes = axes.boxplot(heights, orientation="horizontal", showfliers=False, patch_artist=True)
     for box, line in zip(boxes["boxes"], boxes["medians"], strict=True):
@@ -149,7 +148,8 @@ def _draw_elevation(frame: pd.DataFrame) -> Figure:
 
 def _draw_areas(frame: pd.DataFrame) -> Figure:
     shares = frame.groupby(TARGET)[list(WILDERNESS)].mean().reindex(list(CLASSES)).to_numpy()
-    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    figure = Figure(figsize=(7, 4.5), layout="constrained", dpi=120)
+    axes = figure.subplots()
     _heat(figure, axes, shares, (AREAS, LABELS), ("cividis", 0, 1), "share of the rows of a class")
     return figure
 
@@ -158,7 +158,8 @@ def _draw_correlation(frame: pd.DataFrame) -> Figure:
     matrix = frame[[q.name for q in QUANTITIES]].corr().to_numpy()
     names = tuple(q.name.replace("Horizontal_Distance", "H").replace("Vertical_Distance", "V") for q in QUANTITIES)
     names = tuple(name.replace("_", " ") for name in names)
-    figure, axes = plt.subplots(figsize=(8, 7), layout="constrained")
+    figure = Figure(figsize=(8, 7), layout="constrained", dpi=120)
+    axes = figure.subplots()
     _heat(figure, axes, matrix, (names, names), ("PuOr", -1, 1), "correlation")
     axes.tick_params(axis="x", rotation=60)
     return figure
@@ -199,9 +200,7 @@ def write_report(frame: pd.DataFrame, folder: Path, facts: dict[str, Any]) -> No
     """
     images = []
     for name, text, figure in draw(frame):
-        with replacing(folder / f"{name}.png") as path:
-            figure.savefig(path, dpi=120)
-        plt.close(figure)
+        save(figure, folder / f"{name}.png")
         images.append(
             f'<figure><img src="{name}.png" alt="{escape(text)}"><figcaption>{escape(text)}</figcaption></figure>'
         )

@@ -101,6 +101,17 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
         table.to_parquet(temporary)
 
 
+def write_csv(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a table as CSV without its index, whole or not at all.
+
+    Args:
+        table: what to write.
+        path: of the file.
+    """
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False)
+
+
 def needed(path: str | Path, stage: str) -> Path:
     """A file or folder that an earlier stage has made.
 

@@ -9,8 +9,8 @@ the order leads its users to believe. Scores are macro-F1, over several draws of
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from forest_cover.config import Data
 from forest_cover.files import PARTS, ProjectError
 from forest_cover.prepare import Scaling, apply_scaling, as_imbalanced, cap, fit_scaling, split
 from forest_cover.simulate import simulate
-from forest_cover.sources import load_rows
+from forest_cover.sources import at_hand, load_rows
 
 Factory = Callable[[int], Any]
 """Makes a new model with ``fit`` and ``predict`` from a seed."""
@@ -177,18 +177,6 @@ def interval(differences: Sequence[float] | np.ndarray[Any, np.dtype[np.float64]
     return mean, mean - half, mean + half
 
 
-def real_rows(seed: int) -> pd.DataFrame:
-    """The largest sample of the balanced real subset that has the class shares of the world.
-
-    Args:
-        seed: of the draw.
-
-    Returns:
-        About 4400 rows.
-    """
-    return as_imbalanced(load_rows(Data(source="kaggle"))[0], seed)
-
-
 def simulated_rows(seed: int) -> pd.DataFrame:
     """As many simulated rows as the configuration takes by default.
 
@@ -202,15 +190,17 @@ def simulated_rows(seed: int) -> pd.DataFrame:
 
 
 def main(seeds: int = 30, limit: int = 200) -> None:
-    """Print the tables: real rows where ``ML4OPS_DATA`` holds some, else simulated ones.
+    """Print the tables: for samples of the real rows where they are at hand, else for simulated rows.
 
     Args:
         seeds: how many draws.
         limit: most rows of one class.
     """
-    real = "ML4OPS_DATA" in os.environ
+    draw: Callable[[int], pd.DataFrame] = simulated_rows
+    if real := at_hand() == "kaggle":
+        draw = partial(as_imbalanced, load_rows(Data(source="kaggle"))[0])  # samples with the class shares of the world
     for name, factory in MODELS.items():
-        table = measure(real_rows if real else simulated_rows, factory, limit, range(seeds))
+        table = measure(draw, factory, limit, range(seeds))
         print(f"{name}, {'real' if real else 'simulated'} rows, at most {limit} of a class, {seeds} seeds, macro-F1")
         print(table.to_string(index=False, float_format="{:+.3f}".format), end="\n\n")
 

@@ -85,6 +85,15 @@ def find_csv(name: str) -> Path:
     )
 
 
+def at_hand() -> str:
+    """The source of rows that is here without a network: ``kaggle`` where its file lies here, else ``embedded``."""
+    try:
+        find_csv(SUBSET)
+    except ProjectError:
+        return "embedded"
+    return "kaggle"
+
+
 def read_csv(path: str | Path) -> pd.DataFrame:
     """Read rows from a CSV file with the 54 named columns and the target; a column ``Id`` is left out.
 

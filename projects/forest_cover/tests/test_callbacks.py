@@ -3,7 +3,7 @@ import sqlite3
 
 import pandas as pd
 import pytest
-from samples import make_run, quick, write_project
+from samples import make_run, quick
 
 from forest_cover.callbacks import CALLBACKS, Callback, EarlyStop, make_callbacks
 from forest_cover.files import ProjectError
@@ -21,13 +21,6 @@ class Tell(Callback):
     def on_end(self, run):
         run.told = [*self.told, "end"]
 """
-
-
-@pytest.fixture(scope="module")
-def tensors(tmp_path_factory):
-    root = tmp_path_factory.mktemp("project")
-    write_project(root)
-    return root / "data" / "tensors"
 
 
 class Interrupt(Callback):

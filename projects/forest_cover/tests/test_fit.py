@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from samples import few, make_run, quick, write_project
+from samples import few, make_run, quick
 from sklearn.utils.class_weight import compute_class_weight
 
 from forest_cover.callbacks import Callback, Checkpoint
@@ -21,13 +21,6 @@ from forest_cover.reproduce import choose_device
 from forest_cover.scores import scores
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture(scope="module")
-def tensors(tmp_path_factory):
-    root = tmp_path_factory.mktemp("project")
-    write_project(root)
-    return root / "data" / "tensors"
 
 
 class Killed(Callback):

@@ -18,7 +18,7 @@ from forest_cover.baselines import baselines, fit_predict
 from forest_cover.callbacks import EarlyStop
 from forest_cover.config import Config, load_config
 from forest_cover.dataset import CoverDataset, load_columns, load_dataset
-from forest_cover.files import TENSORS, ProjectError, replacing, run_stage, write_json
+from forest_cover.files import TENSORS, ProjectError, run_stage, write_csv, write_json
 from forest_cover.fit import Run, fit, predict
 from forest_cover.reproduce import set_determinism
 from forest_cover.scores import Floats, Labels, class_table, confusion, reliability, scores
@@ -121,12 +121,6 @@ def learning_curve(
         found.append({"share": share, "rows": len(some), "val_macro_f1": run.history[run.best]["val_macro_f1"]})
         log.info("learning curve: %(rows)d rows, validation macro-F1 %(val_macro_f1).3f", found[-1])
     return pd.DataFrame([*found, {"share": 1.0, "rows": len(train), "val_macro_f1": whole}])
-
-
-def write_csv(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as CSV, whole or not at all."""
-    with replacing(path) as temporary:
-        table.to_csv(temporary, index=False)
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 from forest_cover.callbacks import Callback, make_callbacks
 from forest_cover.config import Config, check_config
 from forest_cover.dataset import load_columns, load_dataset
-from forest_cover.files import TENSORS, replacing, run_stage, write_json
+from forest_cover.files import TENSORS, run_stage, write_csv, write_json
 from forest_cover.fit import Run, fit
 from forest_cover.logs import HISTORY, begin_run, end_run
 from forest_cover.store import ABOUT, WEIGHTS, save_model
@@ -35,8 +35,7 @@ class WriteHistory(Callback):
 
     def on_epoch(self, run: Run) -> None:
         """Write all epochs so far."""
-        with replacing(run.out / HISTORY) as temporary:
-            pd.DataFrame(run.history).to_csv(temporary, index=False)
+        write_csv(pd.DataFrame(run.history), run.out / HISTORY)
 
 
 def train_model(config: Config, folder: Path, out: Path, extra: Sequence[Callback] = ()) -> Run:
