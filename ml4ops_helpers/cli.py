@@ -138,6 +138,7 @@ def _add_map(commands: Commands) -> None:
     parser.add_argument("--min-area", type=_size, default=1000, metavar="M2", help="smallest patch; default: 1000 m²")
     parser.add_argument("--simplify", type=_size, default=10, metavar="M", help="outlines may move by; default: 10 m")
     parser.add_argument("--area-factor", type=_size, metavar="K", help="for an interval of the area; see page 08")
+    parser.add_argument("--area-level", type=_share, metavar="P", help="chance that the factor was fitted for, 0 to 1")
     parser.set_defaults(call=_map)
 
 
@@ -147,7 +148,7 @@ def _map(options: argparse.Namespace) -> int:
     from .products import parse_bands
     from .rasters import SceneError
 
-    names = ("model", "threshold", "offset", "permanent", "min_area", "simplify", "area_factor")
+    names = ("model", "threshold", "offset", "permanent", "min_area", "simplify", "area_factor", "area_level")
     chosen = MapOptions(
         **{name: getattr(options, name) for name in names},
         bands=parse_bands(options.bands) if options.bands else None,

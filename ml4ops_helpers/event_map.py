@@ -51,6 +51,7 @@ class MapOptions:
         min_area: minimum mapping unit of the outlines, m².
         simplify: how far an outline may move, metres.
         area_factor: from ``conformal.fit_area_factor``, for an interval of the flood's area; None for no interval.
+        area_level: chance that the factor was fitted for, told in the report; None where unknown.
     """
 
     model: str = "unet"
@@ -62,6 +63,7 @@ class MapOptions:
     min_area: float = 1000
     simplify: float = 10
     area_factor: float | None = None
+    area_level: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,6 +161,7 @@ def _write_all(
         pictures=pictures,
         facts=_facts(before, after, change, options),
         interval=_interval(after, change, options.area_factor),
+        level=options.area_level,
         caveats=[SHIPPED] if shipped else [],
     )
     made = {

@@ -42,7 +42,7 @@ CAVEATS: tuple[str, ...] = (
 
 def event_report(
     change: ClassMap, *, title: str, pictures: Mapping[str, Float], facts: Mapping[str, str],
-    interval: Bounds | None = None, caveats: Sequence[str] = (),
+    interval: Bounds | None = None, level: float | None = None, caveats: Sequence[str] = (),
 ) -> str:  # fmt: skip
     """Write the report of an event.
 
@@ -52,6 +52,7 @@ def event_report(
         pictures: what the map was made from, by name: RGB ``(height, width, 3)`` in 0 to 1.
         facts: how the map was made: files, dates, model, threshold, …
         interval: of the new flood in what was seen, km², that allows for errors of the map; None where unknown.
+        level: chance that such an interval holds the truth; None where unknown.
         caveats: what this map needs besides ``CAVEATS``.
 
     Returns:
@@ -68,6 +69,7 @@ def event_report(
         title=title,
         bounds=bounds,
         interval=interval,
+        level=level,
         hidden=areas.loc[CHANGES[NOT_OBSERVED], "percent"],
         rows=rows,
         shown=[CHANGES[code] for code in np.unique(change.codes)],

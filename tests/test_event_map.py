@@ -87,7 +87,7 @@ class TestMapEvent:
     def test_scenes_are_mapped_first(self, tiny_scene: Callable[..., Path], tmp_path: Path) -> None:
         pre, post = tiny_scene("a.tif"), tiny_scene("b.tif", image=tiny_image(seed=1))
         network, _ = load_pretrained("linear")
-        options = MapOptions(model="linear", threshold=0.5, min_area=0, area_factor=0)
+        options = MapOptions(model="linear", threshold=0.5, min_area=0, area_factor=0, area_level=0.6)
         made = map_event(pre, post, tmp_path / "out", options)
         codes = {kind: read_class_map(made[kind]) for kind in ("pre_class", "post_class")}
         with open_raster(made["change"]) as source:
@@ -98,6 +98,7 @@ class TestMapEvent:
         expected = fm.expected_flood(change, water).estimate
         assert f"{expected:.3f} to {expected:.3f} km²" in made["report"].read_text()
         text = made["report"].read_text()
+        assert "a chance of 60 % or more" in text
         assert "linear; water from a probability of 0.500 on" in text
         assert event_map.SHIPPED in text
 
@@ -245,7 +246,14 @@ class TestReport:
         words = " ".join(BeautifulSoup(page, "html.parser").get_text().split())
         assert "Both images show the whole map." in words
         assert "Parts of the map were not observed" not in words
-        assert "0.500 to 2.000 km²" in words
+        assert "0.500 to 2.000 km². How often such an interval holds the true area was not given" in words
+
+    def test_an_interval_comes_with_its_chance(self) -> None:
+        page = report.event_report(
+            change_map([[1, 3]]), title="T", pictures={}, facts={}, interval=fm.Bounds(0.5, 2), level=0.75
+        )
+        words = " ".join(BeautifulSoup(page, "html.parser").get_text().split())
+        assert "0.500 to 2.000 km². Such an interval holds the true area with a chance of 75 % or more" in words
 
     def test_every_change_has_a_row(self) -> None:
         page = report.event_report(change_map([[0]]), title="T", pictures={}, facts={})

@@ -1,8 +1,8 @@
 """Does a page run where a learner opens it: in an environment of its own, with nothing but the core, and offline?
 
 The environment is a fresh one with the wheel of this project, or one that holds what a Colab runtime brings, into which
-the wheel is then installed as a page's setup cell does it, with an extra for the pages that ask for one. Pages run one
-after the other, each in an empty folder with an empty cache; after the installation no connection leaves the machine.
+the wheel is then installed as a page's setup cell does it, with an extra for the pages that ask for one. Each page runs
+in an empty folder with an empty cache; after the installation no connection leaves the machine.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
 from .faults import find_failure
 from .pages import Page, Value, choose_parameters, read_notebook
+from .runner import count_cores, share_threads
 from .setup_cells import check_setup
 
 OFFLINE = '''"""No connection leaves this machine."""
@@ -180,7 +183,7 @@ def _named(complaint: str) -> Iterator[str]:
 
 
 def run_alone(
-    page: Page, environment: Environment, parameters: Mapping[str, Value], cell_timeout: int = 900
+    page: Page, environment: Environment, parameters: Mapping[str, Value], threads: int = 1, cell_timeout: int = 900
 ) -> str | None:
     """Run a page in an empty folder, with an empty cache and no data, by the environment's own kernel.
 
@@ -188,6 +191,7 @@ def run_alone(
         page: the page.
         environment: where it runs.
         parameters: to set.
+        threads: of the libraries that compute.
         cell_timeout: seconds after which a cell is given up.
 
     Returns:
@@ -207,6 +211,7 @@ def run_alone(
         given = {k: v for k, v in os.environ.items() if not k.startswith(("ML4OPS_", "VIRTUAL_ENV", "PYTHON"))}
         given |= {"JUPYTER_PATH": str(folder / "jupyter"), "IPYTHONDIR": str(folder / "ipython"), "TQDM_DISABLE": "1"}
         given |= {"ML4OPS_CACHE": str(folder / "cache"), "HOME": str(folder), "MPLBACKEND": INLINE}
+        given |= {"OMP_NUM_THREADS": str(threads)}
         done = subprocess.run(command, env=given, capture_output=True, text=True, check=False)
         if not out.exists():
             return f"{page.path.name}: did not start: {done.stderr.strip()[-300:]}"
@@ -214,8 +219,10 @@ def run_alone(
         return find_failure(page.notebook, read_notebook(out), page.path.name, "".join(complaint))
 
 
-def check_alone(pages: Sequence[Page], python: str, runtime: Path | None = None, profile: str = "smoke") -> list[str]:
-    """Make an environment, run pages in it one after the other, and tell how long each step took.
+def check_alone(
+    pages: Sequence[Page], python: str, runtime: Path | None = None, profile: str = "smoke", jobs: int = 1
+) -> list[str]:
+    """Make an environment, run pages in it, and tell how long each step took.
 
     Pages of the core come first; then each extra that pages ask for is added, and they run.
 
@@ -224,6 +231,7 @@ def check_alone(pages: Sequence[Page], python: str, runtime: Path | None = None,
         python: see ``make_environment``.
         runtime: see ``make_environment``.
         profile: of the pages.
+        jobs: most pages at a time.
 
     Returns:
         One line a page that failed.
@@ -232,10 +240,11 @@ def check_alone(pages: Sequence[Page], python: str, runtime: Path | None = None,
         AloneError: see ``make_environment`` and ``add_extra``.
         PageError: a page's setup cell installs something else than what it is run with here.
     """
-    problems = []
+    problems: list[str] = []
     for page in pages:
         check_setup(page, Path())
-    with tempfile.TemporaryDirectory(prefix="ml4ops-alone-", ignore_cleanup_errors=True) as folder:
+    temporary = tempfile.TemporaryDirectory(prefix="ml4ops-alone-", ignore_cleanup_errors=True)
+    with temporary as folder, ThreadPoolExecutor(jobs) as pool:
         environment = make_environment(Path(folder) / "environment", Path(), python, runtime)
         _tell("core", environment.seconds, f"installed into {len(environment.versions())} packages")
         for name, reason in environment.left_out.items():
@@ -244,12 +253,16 @@ def check_alone(pages: Sequence[Page], python: str, runtime: Path | None = None,
             if extra:
                 seconds = add_extra(environment, extra)
                 _tell(extra, seconds, f"installed, now {len(environment.versions())} packages")
-            for page in (p for p in pages if p.extra == extra):
-                start = time.perf_counter()
-                problem = run_alone(page, environment, {"profile": profile})
-                problems += [problem] if problem else []
-                _tell("failed" if problem else "run", time.perf_counter() - start, page.name)
+            run = partial(_timed, environment, {"profile": profile}, share_threads(count_cores(), jobs))
+            problems += filter(None, pool.map(run, (page for page in pages if page.extra == extra)))
     return problems
+
+
+def _timed(environment: Environment, parameters: Mapping[str, Value], threads: int, page: Page) -> str | None:
+    start = time.perf_counter()
+    problem = run_alone(page, environment, parameters, threads)
+    _tell("failed" if problem else "run", time.perf_counter() - start, page.name)
+    return problem
 
 
 def _tell(what: str, seconds: float, about: str) -> None:

@@ -194,16 +194,19 @@ def _add_alone(commands: Commands) -> None:
     parser.add_argument("--runtime", type=Path, metavar="LIST", help="what a Colab runtime brings, name==version")
     parser.add_argument("--python", default=sys.executable, help="interpreter of the environment; default: this one")
     parser.add_argument("--profile", choices=PROFILES, default="smoke", help="default: smoke")
+    parser.add_argument("--jobs", type=positive, help="most pages at a time; default: one a core, at most four")
     parser.set_defaults(call=_alone)
 
 
 def _alone(options: argparse.Namespace) -> int:
     from .alone import AloneError, check_alone
     from .pages import PageError, find_pages
+    from .runner import count_cores
 
     try:
         pages = find_pages(Path("notebooks"), options.pages)
-        problems = check_alone(pages, options.python, options.runtime, options.profile)
+        jobs = options.jobs or min(count_cores(), 4)
+        problems = check_alone(pages, options.python, options.runtime, options.profile, jobs)
     except (AloneError, PageError) as error:
         print(error, file=sys.stderr)
         return 1

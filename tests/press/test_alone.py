@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -122,6 +123,27 @@ def test_pages_of_the_core_run_before_an_extra_is_there(tmp_path, monkeypatch, c
     told = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert [line[0] for line in told] == ["core", "run", "projects", "run", "failed"]
     assert told[2] == ["projects", "7.5", "s", "installed,", "now", "1", "packages"]
+
+
+def test_pages_run_side_by_side_with_a_share_of_the_cores(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(alone, "_run", Uv(tmp_path / "env"))
+    monkeypatch.setattr(alone, "make_environment", lambda folder, *_: Environment(tmp_path, 3.0))
+    monkeypatch.setattr(alone, "count_cores", lambda: 6)
+    both = threading.Barrier(2, timeout=20)  # passed only by two at a time
+    threads = []
+
+    def run(page, environment, parameters, count):
+        both.wait()
+        threads.append(count)
+        return page.name
+
+    monkeypatch.setattr(alone, "run_alone", run)
+    for name in ("01_a", "02_b", "03_c", "04_d"):
+        write_page(tmp_path / "pages", name, (setup_cell(repository_of(read_config(ROOT))), "setup"))
+    found = alone.check_alone(find_pages(tmp_path / "pages"), "python3.13", jobs=2)
+    assert found == ["01_a", "02_b", "03_c", "04_d"]
+    assert threads == [3] * 4
 
 
 def test_a_page_that_installs_something_else_is_not_run(tmp_path, monkeypatch):
