@@ -29,6 +29,7 @@ from typing import Any, ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
+from myst_nb.core.utils import coalesce_streams
 from nbformat import NotebookNode
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -91,7 +92,7 @@ class Cell(SphinxDirective):
                     yield nodes.image(uri=f"images/{name}", alt=_alt(cell))
 
     def _output(self, cell: NotebookNode) -> Iterator[nodes.Node]:
-        for output in cell.get("outputs", []):
+        for output in coalesce_streams(cell.get("outputs", [])):
             data = output.get("data", {})
             if "text/html" in data:
                 yield nodes.raw("", data["text/html"], format="html")

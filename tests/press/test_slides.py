@@ -6,6 +6,7 @@ import shutil
 
 import nbformat
 import pytest
+import yaml
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
@@ -148,3 +149,12 @@ def test_every_deck_of_the_book_is_in_its_list(pytestconfig):
     listed = (pytestconfig.rootpath / "book/slides/index.md").read_text()
     assert names
     assert all(f"({name}.md)" in listed for name in names)
+
+
+def test_every_part_with_pages_has_a_deck_that_shows_each_of_them(pytestconfig):
+    root = pytestconfig.rootpath
+    for part in yaml.safe_load((root / "_toc.yml").read_text())["parts"]:
+        pages = [c["file"].removeprefix("notebooks/") for c in part["chapters"] if c["file"].startswith("notebooks/")]
+        if pages:
+            deck = (root / "book/slides" / f"{part['caption'].lower().replace(' ', '_')}.md").read_text()
+            assert all(f"{{cell}} {page} " in deck for page in pages)
