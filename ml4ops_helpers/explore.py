@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import ndimage
 
 from ml4ops_helpers.catalogues import label_codes, load_scene
 from ml4ops_helpers.scenes import read_label
@@ -20,6 +21,8 @@ from ml4ops_helpers.sentinel2 import (
     BANDS,
     CLASS_NAMES,
     INVALID,
+    LAND,
+    WATER,
     Codes,
     Float,
     IndexName,
@@ -127,3 +130,49 @@ def add_index(pixels: pd.DataFrame, name: IndexName) -> pd.DataFrame:
         return pixels
     bands = [band for band in BANDS if band in pixels]
     return pixels.assign(**{name: water_index(name, pixels[bands].to_numpy().T[..., None], bands)[:, 0]})
+
+
+def narrow_water(codes: Codes, side: int, narrower: int = 5) -> tuple[slice, slice]:
+    """Find the square in which most of the water is narrow: ditches, lanes, small ponds.
+
+    Args:
+        codes: version-1 codes, ``(height, width)``, no smaller than the square.
+        side: of the square, pixels; it keeps clear of cloud and missing data where it can.
+        narrower: water counts that does not hold a square of this side, pixels.
+
+    Returns:
+        Rows and columns of the square.
+
+    >>> codes = np.ones((20, 20), np.uint8)
+    >>> codes[:, 15] = 2
+    >>> narrow_water(codes, 8)[1]
+    slice(8, 16, None)
+    """
+    wet = codes == WATER
+    wanted = wet & ~ndimage.binary_opening(wet, np.ones((narrower, narrower)))
+    blocked = (codes != WATER) & (codes != LAND)
+    sums = np.pad(wanted.astype(np.int64) - 5 * blocked, (1, 0)).cumsum(0).cumsum(1)
+    inside = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    row, column = (int(i) for i in np.unravel_index(inside.argmax(), inside.shape))
+    return slice(row, row + side), slice(column, column + side)
+
+
+def medians_outside(simulated: pd.DataFrame, other: pd.DataFrame, bands: Sequence[str]) -> pd.DataFrame:
+    """Which medians of other images lie outside the range that holds 80 % of the simulated pixels.
+
+    Args:
+        simulated: from ``sample_pixels``.
+        other: from ``compare.sample_images``; may be empty.
+        bands: columns of both; a band that an image lacks is left out.
+
+    Returns:
+        One row for each class and image: ``class, source, medians`` (how many), ``outside`` (how many of them), and
+        the names of the bands ``below`` and ``above`` the range.
+    """
+    rows = []
+    for (name, source), part in [] if other.empty else other.groupby(["class", "source"], sort=False):
+        median = part[list(bands)].median().dropna()
+        within = simulated.loc[simulated["class"] == name, median.index].quantile([0.1, 0.9])
+        below, above = median.index[median < within.loc[0.1]], median.index[median > within.loc[0.9]]
+        rows.append([name, source, len(median), len(below) + len(above), ", ".join(below), ", ".join(above)])
+    return pd.DataFrame(rows, columns=["class", "source", "medians", "outside", "below", "above"])

@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from ml4ops_helpers.plots import CLASS_COLOURS, MARKERS, OKABE_ITO, SPLIT_COLOURS, panels
@@ -20,6 +21,8 @@ from ml4ops_helpers.sentinel2 import BANDS, WAVELENGTH
 def event_map(facts: pd.DataFrame) -> Figure:
     """Where the events of each split lie: longitude against latitude, with a graticule, no coastline.
 
+    The markers can be seen through, so that two events beside each other are two markers.
+
     Args:
         facts: with columns ``split, event, lon, lat`` (degrees), from ``explore.scene_facts``.
     """
@@ -27,7 +30,8 @@ def event_map(facts: pd.DataFrame) -> Figure:
     fig, ax = plt.subplots(figsize=(8, 4.3), layout="constrained")
     for marker, (split, part) in zip(MARKERS, places.groupby("split", sort=False), strict=False):
         colour = SPLIT_COLOURS.get(str(split), "#009E73")
-        ax.scatter(part["lon"], part["lat"], s=55, c=colour, marker=marker, ec="black", lw=0.6, label=split, zorder=3)
+        face = (*to_rgb(colour), 0.45)
+        ax.scatter(part["lon"], part["lat"], s=45, color=face, marker=marker, ec="black", lw=0.8, label=split, zorder=3)
     for latitude, style in ((0, "-"), (23.44, ":"), (-23.44, ":")):
         ax.axhline(latitude, color="grey", ls=style, lw=1)
     ax.set(xlim=(-180, 180), ylim=(-60, 75), xlabel="longitude (degrees east)", ylabel="latitude (degrees north)")
@@ -50,7 +54,7 @@ def class_bars(shares: pd.DataFrame, x: str = "share of the pixels (%)") -> Figu
         width = 100 * shares[name].to_numpy()
         ax.barh([str(i) for i in shares.index], width, left=left, color=CLASS_COLOURS[name], ec="white", label=name)
         for row, value in enumerate(width):
-            if value >= 6:
+            if value >= (2 if round(value) < 10 else 4):  # a share of two digits needs more room
                 colour = "white" if name in ("water", "invalid") else "black"
                 ax.text(left[row] + value / 2, row, f"{value:.0f}", ha="center", va="center", color=colour)
         left += width
@@ -62,7 +66,10 @@ def class_bars(shares: pd.DataFrame, x: str = "share of the pixels (%)") -> Figu
 
 
 def _colours(line: str, names: Sequence[str]) -> dict[str, str]:
-    return CLASS_COLOURS if line == "class" else dict(zip(names, OKABE_ITO * 3, strict=False))
+    """Colours of lines; a name such as ``water, real`` has the colour of its class."""
+    if line == "class":
+        return CLASS_COLOURS
+    return {n: CLASS_COLOURS.get(n.split(", ")[0], c) for n, c in zip(names, OKABE_ITO * 3, strict=False)}
 
 
 def spectra(pixels: pd.DataFrame, line: str = "class", panel: str | None = None) -> Figure:
@@ -98,33 +105,42 @@ def spectra(pixels: pd.DataFrame, line: str = "class", panel: str | None = None)
 def _legend(fig: Figure, axes: Sequence[Axes]) -> None:
     """One legend below the figure for all its axes."""
     handles = {n: h for ax in axes for h, n in zip(*ax.get_legend_handles_labels(), strict=True)}
-    fig.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(len(handles), 3))
+    fig.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(len(handles), 4))
 
 
 def histograms(
-    pixels: pd.DataFrame, value: str, line: str = "class", panel: str | None = None, label: str | None = None
+    pixels: pd.DataFrame,
+    value: str,
+    line: str = "class",
+    panel: str | None = None,
+    label: str | None = None,
+    span: tuple[float, float] = (-1, 1),
 ) -> Figure:
     """Outlines of the histograms of a number, each with area 1.
 
     Args:
         pixels: one row a pixel.
-        value: the column to count; the axis spans its 0.5th to its 99.5th percentile.
-        line: column that tells the outlines apart.
+        value: the column to count.
+        line: column that tells the outlines apart. Names with a comma, such as ``water, real``, have the colour of
+            the class before it, and one style for each word behind it.
         panel: column that tells the panels apart; None for one panel.
         label: label of the x axis; default the column's name.
+        span: lowest and highest value that are counted; default all that a normalised difference can be.
     """
-    span = np.nanpercentile(pixels[value], (0.5, 99.5))
     groups = {"": pixels} if panel is None else dict(list(pixels.groupby(panel, sort=False)))
     fig, axes = panels(len(groups), 2, *((6.4, 4) if panel is None else (4.4, 2.6)))
     names = pixels[line].drop_duplicates().tolist()
+    kinds = list(dict.fromkeys(name.split(", ")[-1] for name in names))
     for ax, (title, part) in zip(axes, groups.items(), strict=True):
-        for number, name in enumerate(names):
+        for name in names:
             own = part.loc[part[line] == name, value].dropna()
             if own.empty:
                 continue
-            style = {"color": _colours(line, names)[name], "ls": ("-", "--", "-.", ":")[number % 4], "label": name}
-            ax.hist(own, bins=60, range=tuple(span), density=True, histtype="step", lw=2, **style)
+            dashes = ("-", "--", "-.", ":")[kinds.index(name.split(", ")[-1]) % 4]
+            style = {"color": _colours(line, names)[name], "ls": dashes, "label": name}
+            ax.hist(own, bins=80, range=span, density=True, histtype="step", lw=2, **style)
         ax.set(title=title, xlabel=label or value, xlim=span)
+        ax.locator_params(axis="x", nbins=5)
     axes[0].set_ylabel("density")
     _legend(fig, axes)
     return fig

@@ -137,7 +137,7 @@ def error_gallery(maps: Sequence[MappedScene], threshold: float) -> Figure:
     for row, mapped in zip(axes, maps, strict=True):
         errors = error_map(mapped.truth == WATER, mapped.water(threshold), mapped.clear)
         row[0].imshow(composite(mapped.scene.reflectance(), mapped.scene.bands, "swir"))
-        row[1].imshow(mapped.score, cmap="viridis", vmin=0, vmax=1)
+        row[1].imshow(mapped.score, cmap="Blues", vmin=0, vmax=1)
         row[2].imshow(error_picture(errors))
         row[0].set_ylabel(mapped.name)
     for ax, title in zip(axes[0], ("B11, B8, B4", "water score", "against the label"), strict=True):
@@ -172,18 +172,28 @@ def event_dots(table: pd.DataFrame, x: str = "water IoU") -> Figure:
     return fig
 
 
-def interval_bars(table: pd.DataFrame, x: str) -> Figure:
-    """An estimate and its interval for each row.
+def interval_bars(scores: pd.DataFrame, gains: pd.DataFrame, bar: float, metric: str) -> Figure:
+    """Estimates and their intervals: scores above, and below, on an axis of their own, gains of one over another.
 
     Args:
-        table: columns ``estimate``, ``low`` and ``high``; the index names the rows.
-        x: label of the x axis.
+        scores: columns ``estimate``, ``low`` and ``high``; the index names the rows.
+        gains: the same of differences.
+        bar: gain that is asked for, drawn beside that of 0.
+        metric: what the scores are, for the axes.
     """
-    fig, ax = plt.subplots(figsize=(6.4, 1.2 + 0.4 * len(table)), layout="constrained")
-    middle, low, high = table[["estimate", "low", "high"]].to_numpy(float).T
-    places = np.arange(len(table))
-    ax.errorbar(middle, places, xerr=[middle - low, high - middle], fmt="o", color=OKABE_ITO[0], capsize=4, ms=7)
-    ax.set_yticks(places, [str(i) for i in table.index])
-    ax.set(xlabel=x)
-    ax.invert_yaxis()
+    heights = [len(scores) + 1, len(gains) + 1]
+    fig, (above, below) = plt.subplots(
+        2, figsize=(6.4, 1.4 + 0.4 * sum(heights)), height_ratios=heights, layout="constrained"
+    )
+    for ax, table in ((above, scores), (below, gains)):
+        middle, low, high = table[["estimate", "low", "high"]].to_numpy(float).T
+        places = np.arange(len(table))
+        ax.errorbar(middle, places, xerr=[middle - low, high - middle], fmt="o", color=OKABE_ITO[0], capsize=4, ms=7)
+        ax.set_yticks(places, [str(i) for i in table.index])
+        ax.set_ylim(len(table) - 0.4, -0.6)
+    above.set(xlabel=metric)
+    below.axvline(0, color="grey", lw=1.5, label="no gain")
+    below.axvline(bar, color=OKABE_ITO[1], ls="--", lw=2, label="asked for")
+    below.set(xlabel=f"gain in {metric}")
+    below.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     return fig

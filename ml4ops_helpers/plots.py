@@ -153,7 +153,13 @@ def lines(
     return fig
 
 
-def heat_map(table: pd.DataFrame, label: str, centre: float | None = None, decimals: int = 1) -> Figure:
+def heat_map(
+    table: pd.DataFrame,
+    label: str,
+    centre: float | None = None,
+    decimals: int = 1,
+    limits: tuple[float, float] | None = None,
+) -> Figure:
     """Numbers of a table as colours, with the numbers written in.
 
     Args:
@@ -161,14 +167,15 @@ def heat_map(table: pd.DataFrame, label: str, centre: float | None = None, decim
         label: what the numbers are.
         centre: value shown white between two colours, such as 0 for a correlation; None for a single ramp.
         decimals: digits written.
+        limits: values at the ends of the colour bar, so that two figures can be compared; None for those of the table.
     """
     longest = max(len(str(name)) for name in table.columns)
     size = (1.9 + max(0.62, 0.16 * longest) * table.shape[1], 1.4 + 0.5 * len(table))
     fig, ax = plt.subplots(figsize=size, layout="constrained")
     options = {"cmap": "cividis"} if centre is None else {"cmap": "RdBu_r", "center": centre}
-    sns.heatmap(
-        table, ax=ax, annot=True, fmt=f".{decimals}f", annot_kws={"size": 9}, cbar_kws={"label": label}, **options
-    )
+    low, high = limits or (None, None)
+    words = {"annot": True, "fmt": f".{decimals}f", "annot_kws": {"size": 9}, "cbar_kws": {"label": label}}
+    sns.heatmap(table, ax=ax, vmin=low, vmax=high, **words, **options)
     ax.set(xlabel=str(table.columns.name or ""), ylabel=str(table.index.name or ""))
     ax.grid(visible=False)
     ax.tick_params(axis="y", rotation=0)

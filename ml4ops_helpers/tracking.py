@@ -84,7 +84,7 @@ def track_training(
         for number, row in enumerate(history.epochs, start=1):
             if number not in logged:  # trained before an interruption
                 mlflow.log_metrics(row, step=number)
-        mlflow.log_metrics({"best_epoch": history.best + 1, "operating_threshold": history.threshold})
+        mlflow.log_metrics({"best_epoch": history.best + 1, "best_iou_threshold": history.threshold})
         log_network(model, history.threshold)
         return history, str(run.info.run_id)
 

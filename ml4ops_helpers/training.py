@@ -90,7 +90,7 @@ class History:
 
     @property
     def threshold(self) -> float:
-        """Operating threshold: the best one on validation, of the weights that were kept."""
+        """Threshold with the best IoU on validation, of the weights that were kept."""
         return self.epochs[self.best]["threshold"]
 
 

@@ -79,6 +79,33 @@ def test_pixels_without_data_are_never_drawn():
     assert drawn["B3"].notna().all()
 
 
+def test_the_square_with_narrow_water_holds_the_ditch_and_no_cloud():
+    codes = np.ones((60, 60), np.uint8)
+    codes[:, 40:] = 2  # a lake
+    codes[10, :30] = 2  # a ditch
+    codes[50:52, :30] = 2  # a wider one, below a cloud
+    codes[45:50, 5:25] = 3
+    rows, columns = explore.narrow_water(codes, 16)
+    found = codes[rows, columns]
+    assert found.shape == (16, 16)
+    assert rows.start <= 10 < rows.stop
+    assert (found == 2).sum() == 16
+    assert not (found == 3).any()
+
+
+def test_a_square_is_found_where_there_is_no_water_and_where_it_only_just_fits():
+    assert explore.narrow_water(np.zeros((8, 8), np.uint8), 8) == (slice(0, 8), slice(0, 8))
+
+
+def test_medians_outside_the_simulated_range_are_named():
+    values = np.linspace(0.1, 0.2, 101)
+    simulated = pd.DataFrame({"class": "land", "B3": values, "B4": values, "B8": values})
+    other = pd.DataFrame({"class": "land", "source": "chip", "B3": [0.10, 0.10], "B4": [0.15, 0.15], "B8": np.nan})
+    bright = pd.DataFrame({"class": "land", "source": "tile", "B3": [0.15], "B4": [0.3], "B8": [0.191]})
+    table = explore.medians_outside(simulated, pd.concat([other, bright]), ["B3", "B4", "B8"])
+    assert table.to_numpy().tolist() == [["land", "chip", 2, 1, "B3", ""], ["land", "tile", 3, 2, "", "B4, B8"]]
+
+
 def test_a_scene_without_a_label_cannot_be_sampled(tmp_path, tiny_scene):
     tiny_scene()
     with pytest.raises(ValueError, match="no label"):
@@ -126,6 +153,7 @@ def test_a_page_goes_on_without_real_images(monkeypatch):
     simulated = sample(0.1, "A")
     assert nothing.empty
     assert compare.compare_distributions(simulated, nothing, ["B3"], "water").empty
+    assert explore.medians_outside(simulated, nothing, ["B3"])["outside"].sum() == 0
     assert compare.beside(simulated, nothing, "water")["origin"].unique().tolist() == ["simulated"]
 
 

@@ -97,9 +97,12 @@ def test_event_dots_end_with_the_mean_of_the_defined() -> None:
     assert "mean of events" in texts(fig)
 
 
-def test_interval_bars_reach_from_low_to_high() -> None:
+def test_interval_bars_reach_from_low_to_high_and_gains_have_lines_to_pass() -> None:
     table = pd.DataFrame({"estimate": [0.5], "low": [0.4], "high": [0.8]}, index=["unet"])
-    fig = pp.interval_bars(table, "water IoU")
-    segment = fig.axes[0].collections[0].get_segments()[0]
-    assert np.allclose(segment[:, 0], [0.4, 0.8])
-    assert fig.axes[0].get_xlabel() == "water IoU"
+    gains = pd.DataFrame({"estimate": [0.1], "low": [-0.1], "high": [0.2]}, index=["unet minus index"])
+    fig = pp.interval_bars(table, gains, 0.15, "water IoU")
+    above, below = (ax.collections[0].get_segments()[0][:, 0] for ax in fig.axes)
+    assert np.allclose(above, [0.4, 0.8])
+    assert np.allclose(below, [-0.1, 0.2])
+    assert [list(line.get_xdata()) for line in fig.axes[1].lines[-2:]] == [[0, 0], [0.15, 0.15]]
+    assert [ax.get_xlabel() for ax in fig.axes] == ["water IoU", "gain in water IoU"]

@@ -98,6 +98,18 @@ def test_bars_end_at_their_sum():
     assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["train", "test"]
 
 
+def test_a_bar_as_thin_as_the_water_of_the_training_scenes_has_its_number():
+    fig = explore_plots.class_bars(pd.DataFrame({"land": [0.95], "water": [0.034], "cloud": [0.016]}, index=["train"]))
+    assert [t.get_text() for t in fig.axes[0].texts] == ["95", "3"]
+
+
+def test_two_events_on_one_place_can_be_told_from_one():
+    facts = pd.DataFrame({"split": "train", "event": ["A", "B"], "lon": [1.0, 1.0], "lat": [2.0, 2.0]})
+    (drawn,) = explore_plots.event_map(facts).axes[0].collections
+    assert len(drawn.get_offsets()) == 2
+    assert drawn.get_facecolor()[0, 3] < 1
+
+
 def test_spectra_are_medians_at_the_wavelengths():
     table = pd.DataFrame({"class": "land", "B3": [0.1, 0.2, 0.6], "B8": [0.3, 0.3, 0.3], "B11": np.nan})
     line = explore_plots.spectra(table).axes[0].lines[0]
@@ -132,6 +144,30 @@ def test_histograms_have_area_one(pixels):
     )
     assert area == pytest.approx(1)
     assert ax.get_xlabel() == "green"
+
+
+def test_a_histogram_shows_all_that_an_index_can_be():
+    table = pd.DataFrame({"class": "water", "ndwi": np.linspace(-0.9, 0.9, 200)})
+    assert explore_plots.histograms(table, "ndwi").axes[0].get_xlim() == (-1, 1)
+    assert explore_plots.histograms(table, "ndwi", span=(0, 0.5)).axes[0].get_xlim() == (0, 0.5)
+
+
+def test_a_class_keeps_its_colour_and_an_origin_its_style(pixels):
+    table = pd.concat([pixels.assign(line=pixels["class"] + f", {origin}") for origin in ("simulated", "real")])
+    drawn = {p.get_label(): p for p in explore_plots.histograms(table, "B3", line="line", span=(0, 1)).axes[0].patches}
+    assert set(drawn) == {f"{c}, {o}" for c in ("land", "water") for o in ("simulated", "real")}
+    for name, outline in drawn.items():
+        assert outline.get_edgecolor()[:3] == pytest.approx(to_rgb(plots.CLASS_COLOURS[name.split(", ")[0]]))
+        solid = outline.get_linestyle()[1] is None
+        assert solid == name.endswith("simulated")
+
+
+def test_heat_maps_with_the_same_limits_have_the_same_colours():
+    one, two = (plots.heat_map(pd.DataFrame({"a": [1.0, top]}), "x", centre=1, limits=(0, 3)) for top in (1.5, 3.0))
+    first, second = (fig.axes[0].collections[0] for fig in (one, two))
+    assert first.get_clim() == second.get_clim()
+    assert first.to_rgba(1.0) == second.to_rgba(1.0)
+    assert min(first.to_rgba(1.0)[:3]) > 0.95  # the centre is white
 
 
 def test_a_heat_map_writes_its_numbers():

@@ -101,7 +101,7 @@ def test_the_run_names_the_data_and_every_choice(tracked: Tracked, table: pd.Dat
     assert data.tags["mlflow.runName"] == "a run"
     assert {name: data.params[name] for name in asdict(TINY)} == {k: str(v) for k, v in asdict(TINY).items()}
     assert data.params["model.name"] == "cnn"
-    assert data.metrics["operating_threshold"] == tracked.history.threshold
+    assert data.metrics["best_iou_threshold"] == tracked.history.threshold
     assert data.metrics["best_epoch"] == tracked.history.best + 1
 
 

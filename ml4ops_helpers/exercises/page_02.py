@@ -106,14 +106,14 @@ SPLIT = Exercise(
     name="02.2",
     title="A split that stays one",
     task="""
-Write `is_test(events, share, seed)`. It is given the name of the event of each scene (an array of texts, one a scene)
+Write `is_test(events, share, seed)`. It is given the name of the event of each scene (an array of texts, one for each scene)
 and returns an array of booleans: which scenes are test scenes. All scenes of an event stay together; of $n$ events,
 `round(share * n)` are for testing, drawn by chance. The seed and the *set* of names decide alone: the same call gives
 the same answer, also when the rows of the catalogue stand in another order.""",
     stub="""
 def is_test(events, share, seed):
     return ...""",
-    tip="Stuck? Section 10 shows three splits that are broken, each in another way. Draw names, not rows.",
+    tip="Stuck? Section 10 shows two splits that are broken, each in another way. Draw names, not rows.",
     solution="""
 def is_test(events, share, seed):
     names = np.unique(events)  # sorted, whatever the order of the rows

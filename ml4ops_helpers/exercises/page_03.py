@@ -140,12 +140,14 @@ def validation_loss(model, loss_of, batches):
     tip="Stuck? Two parts of section 4 are about this, one about the number and one about the mode.",
     solution="""
 def validation_loss(model, loss_of, batches):
+    was_training = model.training
     model.eval()
     total, windows = 0.0, 0
     with torch.inference_mode():
         for x, y in batches:
             total += float(loss_of(model(x), y)) * len(x)
             windows += len(x)
+    model.train(was_training)
     return total / windows""",
     takeaway="Every window counts the same, and looking at validation data must not teach the model anything.",
     judge=_judge_validation,

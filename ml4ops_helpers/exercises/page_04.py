@@ -219,7 +219,7 @@ with a thousand draws or more, using the generator `rng`.""",
     stub="""
 def gain_interval(iou_a, iou_b, rng):
     return ...""",
-    tip="Stuck? Section 5 compares two models event by event. `rng.integers` draws numbers of events.",
+    tip="Stuck? Section 6 compares two models event by event. `rng.integers` draws numbers of events.",
     solution="""
 def gain_interval(iou_a, iou_b, rng):
     gains = iou_a - iou_b  # of the same event, which is hard or easy for both
