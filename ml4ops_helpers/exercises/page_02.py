@@ -108,8 +108,8 @@ SPLIT = Exercise(
     task="""
 Write `is_test(events, share, seed)`. It is given the name of the event of each scene, as an array of texts, and returns
 an array of booleans: which scenes are test scenes. All scenes of an event stay together; of $n$ events,
-`round(share * n)` are for testing, drawn by chance. The seed and the *set* of names decide alone: the same call gives the
-same answer, also when the rows of the catalogue stand in another order.""",
+`round(share * n)` are for testing, drawn by chance. The seed and the *set* of names decide alone: the same call gives
+the same answer, also when the rows of the catalogue stand in another order.""",
     stub="""
 def is_test(events, share, seed):
     return ...""",
