@@ -29,7 +29,6 @@ from typing import Any, ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
-from myst_nb.core.utils import coalesce_streams
 from nbformat import NotebookNode
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -77,8 +76,13 @@ class Cell(SphinxDirective):
 
     def _code(self, cell: NotebookNode) -> Iterator[nodes.Node]:
         lines = cell.source.splitlines()
-        first, _, last = self.options.get("lines", "").partition("-")
-        chosen = lines[int(first) - 1 : int(last or first)] if first else lines
+        chosen = lines
+        if asked := self.options.get("lines"):
+            first, _, last = asked.partition("-")
+            numbers = [int(n) if n.strip().isdecimal() else 0 for n in (first, last or first)]
+            if not 1 <= numbers[0] <= numbers[1] <= len(lines):
+                raise self.error(f"{' '.join(self.arguments)}: has {len(lines)} lines of code, not lines {asked}")
+            chosen = lines[numbers[0] - 1 : numbers[1]]
         yield nodes.literal_block("\n".join(chosen), "\n".join(chosen), language="python")
 
     def _figure(self, cell: NotebookNode) -> Iterator[nodes.Node]:
@@ -92,12 +96,16 @@ class Cell(SphinxDirective):
                     yield nodes.image(uri=f"images/{name}", alt=_alt(cell))
 
     def _output(self, cell: NotebookNode) -> Iterator[nodes.Node]:
-        for output in coalesce_streams(cell.get("outputs", [])):
+        printed, others = "", []
+        for output in cell.get("outputs", []):
             data = output.get("data", {})
-            if "text/html" in data:
-                yield nodes.raw("", data["text/html"], format="html")
-            elif not IMAGES.keys() & data.keys() and (text := output.get("text") or data.get("text/plain")):
-                yield nodes.literal_block(text, text.rstrip(), language="none", classes=["output"])
+            if output.output_type == "stream":
+                printed += output.text  # comes in pieces, is shown as one
+            elif "text/html" in data:
+                others.append(nodes.raw("", data["text/html"], format="html"))
+            elif not IMAGES.keys() & data.keys() and "text/plain" in data:
+                others.append(_block(data["text/plain"]))
+        yield from [_block(printed), *others] if printed.strip() else others
 
 
 class Demo(SphinxDirective):
@@ -127,13 +135,19 @@ class Demo(SphinxDirective):
         """What a command prints, errors too, as the programs of this environment run it."""
         given = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
         given |= {"HYDRA_FULL_ERROR": "", "PYTHONWARNINGS": "ignore", "HOME": str(work.parent)}
+        # Where no command may fail, none in a pipe may either.
+        options = [] if "fails" in self.options else ["-o", "pipefail"]
         done = subprocess.run(
-            ["bash", "-c", command], cwd=work, env=given, text=True, timeout=300, check=False,
+            ["bash", *options, "-c", command], cwd=work, env=given, text=True, timeout=300, check=False,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         if bool(done.returncode) != ("fails" in self.options):
             raise self.error(f"{command}: ended with {done.returncode}: {done.stdout.strip()[-400:]}")
         return done.stdout
+
+
+def _block(text: str) -> nodes.literal_block:
+    return nodes.literal_block(text, text.rstrip(), language="none", classes=["output"])
 
 
 def _alt(cell: NotebookNode) -> str:
