@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ml4ops_helpers import cli
-from ml4ops_helpers.press import adopt, browser, check, pages, runner, scaffold, site
+from ml4ops_helpers.press import adopt, browser, check, pages, runner, scaffold, site, slides
 from ml4ops_helpers.press.runner import Outcome
 
 
@@ -99,14 +99,26 @@ def test_site_builds_or_checks(monkeypatch, tmp_path, capsys):
     assert (captured.out, captured.err) == ("1 problems in the site\n", "a.html: shows a traceback\n")
 
 
-def test_the_site_is_looked_at_in_a_browser_where_there_is_one(monkeypatch, capsys):
+@pytest.mark.parametrize(("command", "what"), [("site --browser", "site"), ("slides --check", "set of slides")])
+def test_what_is_built_is_looked_at_in_a_browser_where_there_is_one(monkeypatch, tmp_path, capsys, command, what):
+    arguments = [*command.split(), "--root", str(tmp_path)]
     monkeypatch.setattr(browser, "check_in_browser", lambda root, program: [f"a.html: {program}"])
-    monkeypatch.setattr(browser, "find_browser", lambda: "chromium")
-    assert cli.main(["site", "--browser"]) == 1
-    assert capsys.readouterr().err == "a.html: chromium\n"
+    monkeypatch.setattr(slides, "check_slides", lambda root, program, pictures: [f"a.html: {program}"])
     monkeypatch.setattr(browser, "find_browser", lambda: None)
-    assert cli.main(["site", "--browser"]) == 0
-    assert "no browser found, so none was used; install Chromium" in capsys.readouterr().out
+    monkeypatch.delenv("CI", raising=False)
+    assert cli.main(arguments) == 1
+    assert "build" in capsys.readouterr().err
+    (tmp_path / "_build/html/slides").mkdir(parents=True)
+    assert cli.main(arguments) == 0
+    captured = capsys.readouterr()
+    assert f"the {what} was not looked at: no browser; install Chromium" in captured.err
+    assert "sound" not in captured.out
+    monkeypatch.setenv("CI", "true")
+    assert cli.main(arguments) == 1
+    monkeypatch.setattr(browser, "find_browser", lambda: "chromium")
+    capsys.readouterr()
+    assert cli.main(arguments) == 1
+    assert capsys.readouterr().err == "a.html: chromium\n"
 
 
 def test_links_to_other_servers_are_listed(monkeypatch, capsys):
@@ -146,3 +158,29 @@ def test_the_core_install_is_told_what_is_missing(monkeypatch, calls, capsys):
     monkeypatch.setattr(runner, "run_pages", absent)
     assert cli.main(["run"]) == 1
     assert "No module named 'papermill'; install the book's tools" in capsys.readouterr().err
+
+
+def test_a_parameter_is_given_once(calls, capsys):
+    for arguments in (["-p", "seed", "1", "-p", "seed", "2"], ["-p", "profile", "lecture", "--profile", "smoke"]):
+        assert cli.main(["run", *arguments]) == 2
+        assert capsys.readouterr().err == f"parameter {arguments[1]} is given twice; give it once\n"
+    assert "pages" not in calls
+
+
+def test_a_run_that_is_killed_leaves_no_old_report(calls, tmp_path, monkeypatch):
+    def stop(*arguments, **options):
+        raise KeyboardInterrupt
+
+    cli.main(["run"])
+    monkeypatch.setattr(runner, "run_pages", stop)
+    assert cli.main(["run"]) == 130
+    assert 'message="did not finish"' in (tmp_path / "_build/notebooks/report/junit.xml").read_text()
+
+
+def test_a_full_disk_fails_a_run_in_one_line(calls, tmp_path, monkeypatch, capsys):
+    def fill(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(runner, "run_pages", fill)
+    assert cli.main(["run"]) == 1
+    assert capsys.readouterr().err == "the run did not finish: [Errno 28] No space left on device\n"

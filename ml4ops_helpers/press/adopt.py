@@ -34,17 +34,18 @@ def adopt(root: Path, slug: str, branch: str | None = None) -> list[str]:
         raise ValueError(f"{slug!r} is no repository; write OWNER/REPO, such as river-lab/flood-course")
     if not BRANCH.fullmatch(branch):
         raise ValueError(f"{branch!r} is no name of a branch")
-    changed = []
+    renamed = {}
     for path in sorted(own_files(root) | {"_config.yml"}):
-        if Path(path).suffix in TEXT and (root / path).is_file():
-            text = (root / path).read_text(encoding="utf-8")
+        if Path(path).suffix in TEXT and (root / path).is_file() and (text := _text(root / path)):
             new = rename(text, old, slug, branch)
             if path == "_config.yml":
                 new = _settle(new, branch)
             if new != text:
-                _replace(root / path, new)
-                changed.append(path)
-    return changed
+                renamed[path] = new
+    # The setting last: it holds the old name, so that whatever breaks this off, it can be done again.
+    for path in sorted(renamed, key=lambda path: (path == "_config.yml", path)):
+        _replace(root / path, renamed[path])
+    return sorted(renamed)
 
 
 def find_leftovers(root: Path, old: Repository, slug: str) -> list[str]:
@@ -73,9 +74,17 @@ def find_leftovers(root: Path, old: Repository, slug: str) -> list[str]:
 def _lines(path: Path) -> list[str]:
     """Lines of a text; none of a file that is no text, or was removed."""
     try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except (UnicodeDecodeError, OSError):
+        return _text(path).splitlines()
+    except OSError:
         return []
+
+
+def _text(path: Path) -> str:
+    """A text with the line ends that it has; "" of a file that is no UTF-8."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        return ""
 
 
 def rename(text: str, old: Repository, slug: str, branch: str) -> str:
@@ -98,12 +107,12 @@ def rename(text: str, old: Repository, slug: str, branch: str) -> str:
 
 def _settle(config: str, branch: str) -> str:
     """The settings with their branch; an address of the site that was set by hand was that of the other one."""
-    config = re.sub(r"(?m)^(  branch:) .*$", rf"\1 {branch}", config, count=1)
-    return re.sub(r"(?m)^(  baseurl:) .*$", r'\1 ""', config, count=1)
+    config = re.sub(r"(?m)^(  branch:) [^\r\n]*", rf"\1 {branch}", config, count=1)
+    return re.sub(r"(?m)^(  baseurl:) [^\r\n]*", r'\1 ""', config, count=1)
 
 
 def _replace(path: Path, text: str) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
+    temporary.write_text(text, encoding="utf-8", newline="")
     temporary.chmod(path.stat().st_mode)
     temporary.replace(path)

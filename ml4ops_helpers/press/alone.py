@@ -23,23 +23,31 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from .faults import find_failure
-from .pages import Page, Value, choose_parameters, read_notebook
+from .pages import Page, Value, as_yaml, choose_parameters, read_notebook
 from .runner import count_cores, share_threads
 from .setup_cells import check_setup
 
 OFFLINE = '''"""No connection leaves this machine."""
 import socket
 
-_connect = socket.socket.connect
+LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
-def connect(self, address):
-    if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
-        raise OSError(f"network is blocked: {address[0]}")
-    return _connect(self, address)
+def block(name):
+    call = getattr(socket.socket, name)
+
+    def checked(self, *arguments):
+        address = arguments[-1]
+        outside = isinstance(address, tuple) and address[0] not in LOCAL
+        if outside and self.family in (socket.AF_INET, socket.AF_INET6):
+            raise OSError(f"network is blocked: {address[0]}")
+        return call(self, *arguments)
+
+    setattr(socket.socket, name, checked)
 
 
-socket.socket.connect = connect
+for name in ("connect", "connect_ex", "sendto"):
+    block(name)
 '''
 """Module ``sitecustomize`` of the environment."""
 
@@ -205,7 +213,7 @@ def run_alone(
         kernel.mkdir(parents=True)
         argv = [str(environment.python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         (kernel / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "alone", "language": "python"}))
-        values = json.dumps(choose_parameters(page, parameters))
+        values = as_yaml(choose_parameters(page, parameters))
         command = [sys.executable, "-m", "papermill", str(page.path), str(out), "--cwd", str(work), "-k", "python3"]
         command += ["--parameters_yaml", values, "--execution-timeout", str(cell_timeout), "--no-progress-bar"]
         given = {k: v for k, v in os.environ.items() if not k.startswith(("ML4OPS_", "VIRTUAL_ENV", "PYTHON"))}

@@ -12,10 +12,10 @@ from nbformat import NotebookNode
 
 from .handout import LIST
 from .owners import HandoutError, Owner
-from .pages import read_notebook
+from .pages import load_page, read_notebook
 from .returned import find_returned
 from .runner import Outcome
-from .verdicts import Said, believed, changed, exercise_cells, normal
+from .verdicts import Said, answers_in, believed, exercise_cells, normal
 
 TELLING = 60
 """Fewest characters, beside those given, from which on equal answers are worth a look."""
@@ -95,10 +95,13 @@ def collect(
         # Here, as reading what came back needs none of what the exercises load.
         from .rerun import run_answers
 
-        out = folder / "checked"
-        said = run_answers(out, owners, originals, returned, jobs=jobs, cell_timeout=cell_timeout, report=report)
+        sound = {page: load_page(folder / "originals" / page) for page in pages}
+        said = run_answers(
+            folder / "checked", owners, sound, returned, jobs=jobs, cell_timeout=cell_timeout, report=report
+        )
     else:
-        said = {place: _believe(book) for place, book in returned.items() if not isinstance(book, str)}
+        books = {place: book for place, book in returned.items() if not isinstance(book, str)}
+        said = {place: _believe(originals[place[1]], book) for place, book in books.items()}
     answers = []
     for owner in owners:
         for page, original in originals.items():
@@ -116,8 +119,8 @@ def _read_list(folder: Path) -> tuple[str, list[Owner], list[str]]:
         raise HandoutError(f"{folder}: no handout there ({LIST}); give the folder that ml4ops handout wrote") from None
 
 
-def _believe(returned: NotebookNode) -> dict[str, Said]:
-    return {name: believed(cell, name) for name, cell in exercise_cells(returned).items()}
+def _believe(original: NotebookNode, returned: NotebookNode) -> dict[str, Said]:
+    return {name: believed(written.cell, name) for name, written in answers_in(original, returned).items()}
 
 
 def _answers(
@@ -127,15 +130,17 @@ def _answers(
     given = exercise_cells(original)
     if isinstance(returned, str):
         return [Answer(owner, page, name, "missing", remark=returned) for name in given]
-    theirs, answered, seed = exercise_cells(returned), changed(original, returned), _seed_remark(returned, owner.seed)
+    theirs, seed = answers_in(original, returned), _seed_remark(returned, owner.seed)
     answers = []
     for name in given:
         if name not in theirs:
             answers.append(Answer(owner, page, name, "missing", remark="its cell is gone"))
             continue
-        known = said.get(name, Said()) if name in answered else Said("blank")
-        remark = "; ".join(filter(None, (seed, known.remark)))
-        answers.append(Answer(owner, page, name, known.state, known.text, theirs[name].source, remark))
+        cell, attempts = theirs[name].cell, theirs[name].attempts
+        known = said.get(name, Said()) if attempts else Said("blank")
+        several = f"{attempts} cells answer {name}; one was read" if attempts > 1 else ""
+        remark = "; ".join(filter(None, (seed, several, known.remark)))
+        answers.append(Answer(owner, page, name, known.state, known.text, cell.source, remark))
     return answers
 
 

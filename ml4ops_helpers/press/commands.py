@@ -60,11 +60,17 @@ def _run(options: argparse.Namespace) -> int:
     from .runner import Outcome, count_cores, run_pages
 
     reports = options.report or options.out / "report"
+    names = [name for name, _ in options.parameter] + ["profile"] * bool(options.profile)
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        print(f"parameter {twice[0]} is given twice; give it once", file=sys.stderr)
+        return 2
     parameters = {name: parse_value(value) for name, value in options.parameter}
     if options.profile:
         parameters["profile"] = options.profile
     data = os.environ.get("ML4OPS_DATA")
     try:
+        # What stays there when this process is killed must not be the report of an earlier run.
+        write_reports([Outcome("the run", "failed", message="did not finish")], reports)
         with Progress(_report) as progress:
             outcomes = run_pages(
                 find_pages(options.notebooks, options.pages),
@@ -78,11 +84,14 @@ def _run(options: argparse.Namespace) -> int:
                 report=progress.report,
                 watch=progress.watch,
             )
+        write_reports(outcomes, reports)
     except PageError as error:
         print(error, file=sys.stderr)
         write_reports([Outcome("before the run", "failed", message=str(error))], reports)
         return 1
-    write_reports(outcomes, reports)
+    except OSError as error:
+        print(f"the run did not finish: {error}", file=sys.stderr)
+        return 1
     print(f"\n{summary(outcomes)}")
     return int(any(o.state in ("failed", "skipped") for o in outcomes))
 
@@ -119,7 +128,7 @@ def _lecture(options: argparse.Namespace) -> int:
     if remark := log_results(results, plan.title, out):
         print(remark, file=sys.stderr)
     print(f"{sum(r.whole for r in results)} of {len(results)} runs: {write_report(results, plan.title, out, remark)}")
-    return int(not all(r.whole for r in results))
+    return int(bool(remark) or not all(r.whole for r in results))
 
 
 def _add_handout(commands: Commands) -> None:
@@ -138,6 +147,7 @@ def _add_handout(commands: Commands) -> None:
 def _handout(options: argparse.Namespace) -> int:
     from .handout import given_out, write_handout
     from .owners import HandoutError, number_groups, read_students
+    from .pages import PageError
     from .plans import PlanError, read_plan
 
     try:
@@ -148,7 +158,7 @@ def _handout(options: argparse.Namespace) -> int:
             else number_groups(options.groups, plan.title)
         )
         students = write_handout(plan, owners, options.out)
-    except (PlanError, HandoutError) as error:
+    except (PlanError, HandoutError, PageError) as error:
         print(error, file=sys.stderr)
         return 2
     for run, others in given_out(plan):
@@ -250,7 +260,7 @@ def _add_site(commands: Commands) -> None:
 def _site(options: argparse.Namespace) -> int:
     from .browser import check_in_browser
     from .check import check_site, external_links
-    from .site import SiteError, build_site
+    from .site import BUILT, SiteError, build_site
 
     try:
         if options.links:
@@ -259,21 +269,24 @@ def _site(options: argparse.Namespace) -> int:
         if not options.check and not options.browser:
             print(f"the site is in {build_site(options.root)}")
             return 0
-        look = partial(check_in_browser, options.root)
-        return _tell("site", check_site(options.root) if options.check else _in_browser(look))
+        if options.check:
+            return _tell("site", check_site(options.root))
+        if not (options.root / BUILT).is_dir():
+            raise SiteError(f"{options.root / BUILT}: no site there; build it with ml4ops site")
+        return _in_browser("site", partial(check_in_browser, options.root))
     except SiteError as error:
         print(error, file=sys.stderr)
         return 1
 
 
-def _in_browser(check: Callable[[str], list[str]]) -> list[str]:
-    """Problems that a check finds with a browser, where there is one."""
+def _in_browser(what: str, check: Callable[[str], list[str]]) -> int:
+    """Tell what a check finds with a browser; without one, which CI must have, nothing was looked at."""
     from .browser import find_browser
 
     if program := find_browser():
-        return check(program)
-    print("no browser found, so none was used; install Chromium, or name one in ML4OPS_BROWSER")
-    return []
+        return _tell(what, check(program))
+    print(f"the {what} was not looked at: no browser; install Chromium, or name one in ML4OPS_BROWSER", file=sys.stderr)
+    return int(bool(os.environ.get("CI")))
 
 
 def _tell(what: str, problems: list[str]) -> int:
@@ -293,15 +306,16 @@ def _add_slides(commands: Commands) -> None:
 
 
 def _slides(options: argparse.Namespace) -> int:
-    from .site import SiteError
+    from .site import SLIDES, SiteError
     from .slides import build_slides, check_slides
 
     try:
         if not options.check:
             print(f"the slides are in {build_slides(options.root)}")
             return 0
-        look = partial(check_slides, options.root, pictures=options.pictures)
-        return _tell("set of slides", _in_browser(look))
+        if not (options.root / SLIDES).is_dir():
+            raise SiteError(f"{options.root / SLIDES}: no slides there; build them with ml4ops slides")
+        return _in_browser("set of slides", partial(check_slides, options.root, pictures=options.pictures))
     except SiteError as error:
         print(error, file=sys.stderr)
         return 1

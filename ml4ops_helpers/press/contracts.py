@@ -139,12 +139,12 @@ def missed(value: object, limits: Limits) -> str | None:
         value: a parameter or a metric.
         limits: ``min`` and ``max``, ``choices``, both or none.
 
-    >>> missed(0.3, {"min": 0.5, "max": 1}), missed("go", {"choices": ["go"]}), missed(None, {"max": 3})
+    >>> missed(0.3, {"min": 0.5, "max": 1}), missed("go", {"choices": ["go"]}), missed(True, {"max": 3})
     ('0.5 to 1', None, 'at most 3')
     """
     within = "choices" not in limits or value in limits["choices"]
     if "min" in limits or "max" in limits:
-        within = within and isinstance(value, int | float)
+        within = within and isinstance(value, int | float) and not isinstance(value, bool)
         within = within and limits.get("min", value) <= value <= limits.get("max", value)
     return None if within else in_words(limits)
 

@@ -9,10 +9,22 @@ from collections.abc import Mapping
 
 from nbformat import NotebookNode
 
-from .pages import Value
+from .pages import PageError, Value
 
-SOLUTION = re.compile(r"(?ms)^(?P<fence>`{3,}|:{3,})\{admonition\} Solution\b.*?^(?P=fence)[ \t]*$\n?")
-"""A solution in a page's prose."""
+SOLUTION = re.compile(
+    r"^[ \t]*(?P<fence>(?P<sign>[`~:])(?P=sign){2,})[ \t]*\{[\w-]+\}[ \t]*Solution\b(?:[ \t]+(?P<number>\d+))?"
+    r".*?(?:^[ \t]*(?P=fence)(?P=sign)*[ \t]*$\n?|\Z)"
+    r"|<details\b[^>]*>\s*<summary\b[^>]*>[^<]*\bSolution\b.*?(?:</details>|\Z)",
+    re.MULTILINE | re.DOTALL | re.IGNORECASE,
+)
+"""A solution in a page's prose. A block that is not closed goes to the end of its cell, as in Markdown."""
+SOLUTION_TAG = "solution"
+"""Tag of cells, of any kind, that hold a solution and nothing else."""
+REST = re.compile(
+    r"^[ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)*(?:[`~:]{3,}|#+[ \t]).*\bsolutions?\b|<summary\b[^>]*>.*?\bsolutions?\b",
+    re.MULTILINE | re.IGNORECASE,
+)
+"""What announces a solution, in whatever form."""
 
 
 def with_parameters(notebook: NotebookNode, values: Mapping[str, Value]) -> NotebookNode:
@@ -50,19 +62,50 @@ def set_defaults(source: str, values: Mapping[str, Value]) -> str:
     return b"\n".join(lines).decode()
 
 
-def without_solutions(notebook: NotebookNode) -> NotebookNode:
+def without_solutions(notebook: NotebookNode, name: str = "page") -> NotebookNode:
     """Copy of a page without the solutions in its prose; a cell that held nothing else is taken out.
 
     Args:
         notebook: the page.
+        name: the page's file name, for messages.
+
+    Raises:
+        PageError: a cell seems to hold a solution still.
     """
     stripped = copy.deepcopy(notebook)
     kept = []
-    for cell in stripped.cells:
-        if cell.cell_type == "markdown" and SOLUTION.search(cell.source):
-            cell.source = SOLUTION.sub("", cell.source).strip()
+    for number, cell in enumerate(stripped.cells, start=1):
+        tags = [tag.casefold() for tag in cell.metadata.get("tags", [])]
+        if SOLUTION_TAG in tags:
+            continue
+        if cell.cell_type == "markdown" and solutions_in(cell.source):
+            cell.source = SOLUTION.sub("", unix_lines(cell.source)).strip()
             if not cell.source:
                 continue
+        if left := REST.search(cell.source if cell.cell_type == "markdown" else ""):
+            line = left[0].strip().splitlines()[-1]
+            advice = f"tag the cells that hold it {SOLUTION_TAG!r}, or use another word"
+            raise PageError(f"{name}, cell {number}: `{line}` seems to announce a solution; {advice}")
+        if tag := next((tag for tag in tags if SOLUTION_TAG in tag), ""):
+            raise PageError(f"{name}, cell {number}: is tagged {tag!r}; tag a cell with a solution {SOLUTION_TAG!r}")
         kept.append(cell)
     stripped.cells = kept
     return stripped
+
+
+def solutions_in(source: str) -> list[re.Match[str]]:
+    """Solutions in prose; each match has a group ``number``, None where it names no exercise.
+
+    Args:
+        source: of a cell.
+    """
+    return list(SOLUTION.finditer(unix_lines(source)))
+
+
+def unix_lines(source: str) -> str:
+    """A text whose lines end as rules expect, wherever it was written.
+
+    Args:
+        source: any text.
+    """
+    return source.replace("\r\n", "\n")

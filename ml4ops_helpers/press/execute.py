@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import os
 import tempfile
 import time
@@ -12,10 +11,11 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from .faults import watch_threads
+from .faults import add_afterwards, take_afterwards, watch_threads
 from .forking import LOG, Order
 from .keeper import COMMON_SETTINGS, Keeper
-from .pages import Page, PageError, Value, read_notebook
+from .pages import Page, PageError, Value, as_yaml, read_notebook
+from .publish import write_notebook
 
 HEAVY = {
     *(
@@ -46,7 +46,7 @@ class Run:
         keeper: what starts it; default one of its own, without forked kernels.
 
     Attributes:
-        peak_mb: most megabytes that one of the page's processes held in memory; 0 until it has ended.
+        peak_mb: most megabytes that the page's processes held in memory; 0 until it has ended.
     """
 
     def __init__(
@@ -64,8 +64,10 @@ class Run:
         self._raw, self._log, work = folder / "raw.ipynb", folder / LOG, folder / "work"
         work.mkdir()
         watch_threads(folder / "ipython")
-        arguments = [str(page.path.resolve()), str(self._raw), "--cwd", str(work)]
-        arguments += ["--parameters_yaml", json.dumps(dict(parameters)), "--execution-timeout", str(cell_timeout)]
+        source = folder / page.path.name
+        write_notebook(add_afterwards(page.notebook), source)
+        arguments = [str(source), str(self._raw), "--cwd", str(work)]
+        arguments += ["--parameters_yaml", as_yaml(parameters), "--execution-timeout", str(cell_timeout)]
         arguments += ["--no-progress-bar", "--log-level", "ERROR"]
         self._own = None if keeper else Keeper(fork=False)
         self._keeper = keeper or self._own or Keeper()
@@ -92,11 +94,12 @@ class Run:
         """
         ended = self._keeper.ended(self._number)
         said = self._log.read_text(errors="replace") if self._log.exists() else ""
-        complaint = _last_words(said) if ended and ended.code else ""
+        complaint = _last_words(said, ended.code) if ended and ended.code else ""
         self._close()
         if not self._raw.exists():
             raise PageError(f"{self.page.path.name}: papermill ended before the first cell: {complaint}")
         notebook = read_notebook(self._raw)
+        take_afterwards(notebook)
         self._folder.cleanup()
         return notebook, complaint
 
@@ -111,10 +114,14 @@ class Run:
             self._own.close()
 
 
-def _last_words(log: str) -> str:
-    """The exception of the engine under papermill (a dead kernel, a cell out of time), else the last line."""
-    lines = [line for line in log.splitlines() if line.strip()] or ["it was killed"]
-    return next((line for line in reversed(lines) if line.startswith("nbclient.exceptions.")), lines[-1])
+def _last_words(log: str, code: int) -> str:
+    """Why papermill gave up: the exception of its engine (a dead kernel, a cell out of time), else its last line.
+
+    One that was killed could not tell; what its log ends with then is by chance.
+    """
+    lines = [line for line in log.splitlines() if line.strip() and "[IPKernelApp] WARNING" not in line]
+    found = [line for line in lines if line.startswith("nbclient.exceptions.")]
+    return found[-1] if found else "it was killed" if code < 0 or not lines else lines[-1]
 
 
 def _environment(threads: int, folder: Path) -> dict[str, str]:

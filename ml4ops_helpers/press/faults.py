@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+import nbformat
 from nbformat import NotebookNode
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -16,8 +18,8 @@ TRACEBACK = "Traceback (most recent call last)"
 HARMLESS = tuple(
     re.compile(pattern)
     for pattern in (
-        r"\s*\d+%\|.*\|",  # a progress bar of tqdm
-        r"\s*\d+it \[",  # one that knows no end
+        r"\s*\d+%\|[^|]*\| \S+ \[[^\]]*\]\s*$",  # a progress bar of tqdm, and nothing behind it
+        r"\s*\d+it \[[^\]]*\]\s*$",  # one that knows no end
         r"Matplotlib is building the font cache; this may take a moment\.",  # once on each machine
         r".*TqdmWarning: IProgress not found\.",  # a progress bar as text, not as a widget
         r"\[W.* NNPACK\.cpp.*\] Could not initialize NNPACK! Reason: Unsupported hardware\.",  # torch, older processors
@@ -30,16 +32,103 @@ HARMLESS = tuple(
 """What a page may write to standard error: beginnings of lines. A new one needs its reason beside it."""
 
 STARTUP = """\
-import sys as _sys
+def _watch():
+    import sys
+    from concurrent.futures import Future
+    from multiprocessing.process import BaseProcess
 
-if hasattr(_sys.stderr, "_parent_header_global"):
-    type(_sys.stderr).parent_header = property(
-        lambda self: self._parent_header_global, type(_sys.stderr).parent_header.fset
-    )
-del _sys
+    if hasattr(sys.stderr, "_parent_header_global"):
+        type(sys.stderr).parent_header = property(
+            lambda self: self._parent_header_global, type(sys.stderr).parent_header.fset
+        )
+    unread, processes = {}, []
+
+    def reading(method):
+        def read(self, timeout=None):
+            try:
+                return method(self, timeout)
+            finally:
+                unread.pop(id(self._exception), None)
+
+        return read
+
+    def set_exception(self, exception, fail=Future.set_exception):
+        unread[id(exception)] = exception
+        fail(self, exception)
+
+    def start(self, begin=BaseProcess.start):
+        begin(self)
+        processes.append(self)
+
+    Future.set_exception, BaseProcess.start = set_exception, start
+    Future.result, Future.exception = reading(Future.result), reading(Future.exception)
+    return unread, processes
+
+
+_ml4ops_watch = _watch()
+del _watch
 """
 """What a kernel runs before a page. What a thread or task prints belongs to the cell that started it, and is lost if
-another cell is running by then, a traceback included. This lets it show in the cell that is running."""
+another cell is running by then, a traceback included. This lets it show in the cell that is running. It also remembers
+the exceptions of jobs that nobody asked for their result, and the processes that were started."""
+
+PATIENCE = 5.0
+"""Seconds that what goes on in the background may take after the last cell until nobody waits for it any longer."""
+
+AFTERWARDS = f"""\
+async def _afterwards(unread, processes):
+    import asyncio, gc, signal, sys, threading, time, traceback
+    from contextlib import suppress
+
+    until = time.monotonic() + {PATIENCE}
+    pools = [m for n in ("thread", "process") if (m := sys.modules.get(f"concurrent.futures.{{n}}"))]
+    ending = [threading.Thread(target=pool._python_exit, daemon=True) for pool in pools]
+    for thread in ending:
+        thread.start()
+    for thread in ending + [t for t in threading.enumerate() if not t.daemon and t is not threading.main_thread()]:
+        thread.join(max(0, until - time.monotonic()))
+    gc.collect()
+    await asyncio.sleep(0)
+    futures = [o for o in gc.get_objects() if issubclass(type(o), asyncio.Future)]
+    failed = [f.exception() for f in futures if f.done() and not f.cancelled() and f._log_traceback]
+    for error in (*unread.values(), *failed):
+        traceback.print_exception(error)
+    for process in processes:
+        with suppress(ValueError):  # it was closed
+            if process.exitcode not in (None, 0, -signal.SIGTERM, -signal.SIGKILL):
+                print(f"{{process.name}} ended with exit code {{process.exitcode}}", file=sys.stderr)
+
+
+await _afterwards(*_ml4ops_watch)
+"""
+"""What a kernel runs after a page: it waits for threads, and tells of exceptions and exit codes that nobody looked at.
+Processes that were told to end, as pools do it with theirs, are no fault."""
+
+AFTERWARDS_ID = "ml4ops-afterwards"
+"""Id of the cell with it."""
+
+
+def add_afterwards(page: NotebookNode) -> NotebookNode:
+    """A copy of a page that ends with a cell of ours.
+
+    Args:
+        page: the page as written.
+    """
+    added = copy.deepcopy(page)
+    added.cells.append(nbformat.v4.new_code_cell(AFTERWARDS, id=AFTERWARDS_ID))  # type: ignore[no-untyped-call]
+    return added
+
+
+def take_afterwards(executed: NotebookNode) -> None:
+    """Take our cell out of a page that was run; what it tells goes to the last cell with code.
+
+    Args:
+        executed: changed in place.
+    """
+    if executed.cells and executed.cells[-1].get("id") == AFTERWARDS_ID:
+        told = executed.cells.pop().outputs
+        if told and (cells := [cell for _, cell in code_cells(executed) if cell.source.strip()]):
+            cells[-1].outputs += told
 
 
 def watch_threads(ipython: Path) -> None:

@@ -15,18 +15,22 @@ import os
 import shutil
 import sys
 import threading
+import time
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .processes import adopt_orphans, die_with_parent, end_family, leave
+from .processes import adopt_orphans, die_with_parent, end_family, family_megabytes, leave
 
 TOOLS = ("ml4ops_helpers", "papermill.__main__", "ipykernel.kernelapp", "ml4ops_helpers.press.kernels")
 """What every forked page needs. The helper package comes first: it silences a warning of those after it."""
 
 LOG = "papermill.log"
 """What papermill prints, in the folder of the run."""
+
+LOOK = 0.5
+"""Seconds between two looks at the memory of pages."""
 
 HARMLESS_THREADS = {"jemalloc_bg_thd"}
 """Threads that their library takes down before a fork and starts again after it."""
@@ -57,7 +61,7 @@ class Ended:
 
     Attributes:
         code: exit code of papermill; negative: the signal that killed it.
-        megabytes: most memory that one of its processes held (10⁶ bytes).
+        megabytes: most memory that its processes held (10⁶ bytes).
         doubt: why it was given a new kernel though a forked one was asked for, else "".
     """
 
@@ -79,6 +83,8 @@ class Template:
         self._running: dict[int, int] = {}
         self._folders: dict[int, str] = {}
         self._doubts: dict[int, str] = {}
+        self._peaks: dict[int, float] = {}
+        self._looked = 0.0
         self._doubt = "" if sys.platform == "linux" else "it is only done on Linux"
 
     def serve(self) -> Order | None:
@@ -107,11 +113,20 @@ class Template:
                     self._doubts[number] = "" if order.fork else self._doubt
                 case int(number):
                     end_family(next((pid for pid, n in self._running.items() if n == number), 0))
+            self._look()
             self._tell()
         end_family(os.getpid(), itself=False)
         for folder in self._folders.values():
             shutil.rmtree(folder, ignore_errors=True)
         return None
+
+    def _look(self) -> None:
+        """See what pages hold whose kernels have started processes of their own, now and then: looking costs time."""
+        if time.monotonic() < self._looked + LOOK:
+            return
+        self._looked = time.monotonic()
+        for pid, number in self._running.items():
+            self._peaks[number] = max(self._peaks.get(number, 0.0), family_megabytes(pid))
 
     def _tell(self) -> None:
         """Collect the processes that have ended; the runner hears of pages, the others were adopted."""
@@ -121,9 +136,10 @@ class Template:
                 return
             if (number := self._running.pop(pid, None)) is not None:
                 self._folders.pop(number)
-                peak = usage.ru_maxrss * (1024 if sys.platform == "linux" else 1)
+                largest = usage.ru_maxrss * (1024 if sys.platform == "linux" else 1) / 1e6
+                peak = max(largest, self._peaks.pop(number, 0.0))
                 code, doubt = os.waitstatus_to_exitcode(status), self._doubts.pop(number)
-                self.caller.send((number, Ended(code, round(peak / 1e6, 1), doubt)))
+                self.caller.send((number, Ended(code, round(peak, 1), doubt)))
 
     def _prepare(self, modules: list[str]) -> None:
         """Import what a page needs, and see whether a fork will do from now on."""

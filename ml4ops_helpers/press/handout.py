@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-import re
-import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import groupby
@@ -15,13 +14,12 @@ import nbformat
 import yaml
 from nbformat import NotebookNode
 
-from .copies import SOLUTION, with_parameters, without_solutions
+from .copies import solutions_in, with_parameters, without_solutions
 from .owners import HandoutError, Owner
 from .plans import Plan, PlannedRun
 from .publish import write_notebook
 from .readme import page_title
 
-NUMBER = re.compile(r"\{admonition\} Solution (\d+)")
 LIST = "handout.json"
 """File that tells what was given to whom."""
 EXERCISE_TAG = "exercise"
@@ -57,15 +55,26 @@ def write_handout(plan: Plan, owners: Sequence[Owner], out: Path) -> Path:
 
     Raises:
         HandoutError: the folder is there already and may hold work that came back, or a page has no seed.
+        PageError: a page seems to hold a solution that can't be taken out.
     """
     if out.exists() and any(out.iterdir()):
         raise HandoutError(f"{out}: is there already and may hold students' work; give a new folder")
     runs = [run for run, _ in given_out(plan)]
     if seedless := [run.page.path.name for run in runs if run.page.types.get("seed") != "int"]:
         raise HandoutError(f"{seedless[0]}: has no parameter seed: int, so that all copies would be the same")
-    part = out.with_name(f"{out.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    originals = [(run, with_answer_cells(run.page.notebook)) for run in runs]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:
+        part = Path(beside) / out.name
+        _write(plan, runs, owners, part)
+        if out.exists():
+            out.rmdir()  # empty, as was checked above
+        part.replace(out)
+    return out / "students"
+
+
+def _write(plan: Plan, runs: Sequence[PlannedRun], owners: Sequence[Owner], part: Path) -> None:
+    """All files of a handout."""
+    originals = [(run, with_answer_cells(run.page.notebook, run.page.path.name)) for run in runs]
     for run, notebook in originals:
         write_notebook(with_parameters(notebook, run.parameters), part / "originals" / run.page.path.name)
         for owner in owners:
@@ -77,19 +86,20 @@ def write_handout(plan: Plan, owners: Sequence[Owner], out: Path) -> Path:
     facts = {"title": plan.title, "pages": [run.page.path.name for run in runs], "owners": [asdict(o) for o in owners]}
     (part / LIST).write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (part / "seeds.yml").write_text(_seeds_plan(plan.title, runs, owners), encoding="utf-8")
-    if out.exists():
-        out.rmdir()  # empty, as was checked above
-    part.replace(out)
-    return out / "students"
 
 
-def with_answer_cells(notebook: NotebookNode) -> NotebookNode:
+def with_answer_cells(notebook: NotebookNode, name: str) -> NotebookNode:
     """Copy of a page without solutions; an exercise that has no code cell gets one for the answer.
 
     Args:
         notebook: the page.
+        name: its file name, for messages.
+
+    Raises:
+        PageError: a cell seems to hold a solution still.
     """
-    wanted = {cell.id: NUMBER.findall(cell.source) for cell in notebook.cells if SOLUTION.search(cell.source)}
+    without_solutions(notebook, name)  # what it refuses, it tells with the numbers of these cells
+    wanted = {cell.id: [m["number"] for m in solutions_in(cell.source) if m["number"]] for cell in notebook.cells}
     marked = copy.deepcopy(notebook)
     cells = []
     for cell in marked.cells:

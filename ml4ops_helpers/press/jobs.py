@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from nbformat import NotebookNode
 
-from .keys import page_key
+from .judging import cache_folder
+from .keys import outputs_key, page_key
 from .pages import Page, PageError, Value, choose_parameters, read_notebook
+from .reach import file_digest
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,16 @@ class Job:
     published: NotebookNode | None
 
     def unchanged(self) -> bool:
-        """Whether the published outputs are those of this key."""
-        return self.published is not None and run_facts(self.published).get("key") == self.key
+        """Whether the published outputs are those of this key, and the files in the cache those of that run."""
+        if self.published is None:
+            return False
+        facts = run_facts(self.published)
+        same = facts.get("key") == self.key and facts.get("outputs") == outputs_key(self.published)
+        return same and facts.get("files") == self.left_files()
+
+    def left_files(self) -> dict[str, str]:
+        """Hashes of the files that the page's contract names, as they are in the cache."""
+        return left_files(self.page.contract.files, cache_folder(self.page), self.parameters)
 
     def recorded_seconds(self) -> float | None:
         """Time of the run whose outputs are published, if there is one."""
@@ -49,11 +61,23 @@ def run_facts(notebook: NotebookNode) -> dict[str, object]:
     return dict(notebook.metadata.get("ml4ops", {}).get("run", {}))
 
 
+def left_files(names: Iterable[str], cache: Path, parameters: Mapping[str, object]) -> dict[str, str]:
+    """SHA-256 of each file that a page leaves for others, by its path in the cache; "" where there is none.
+
+    Args:
+        names: of the files, as in the page's contract; they may hold parameters in braces.
+        cache: folder of the cache.
+        parameters: of the run.
+    """
+    paths = {name: cache / name for name in (name.format_map(parameters) for name in names)}
+    return {name: file_digest(path) if path.is_file() else "" for name, path in paths.items()}
+
+
 def prepare(pages: Sequence[Page], given: Mapping[str, Value], out: Path, surroundings: str) -> list[Job]:
     """A job for each page, those first that hold up the run the longest.
 
     The key of a page counts in the keys of those that run after it; when it is not run this time, that of its last
-    good run does.
+    good run does, and the files that it left when they are no longer those of that run.
 
     Args:
         pages: what to run; no page waits for itself (``check_order``).
@@ -67,20 +91,28 @@ def prepare(pages: Sequence[Page], given: Mapping[str, Value], out: Path, surrou
     by_name = {p.name: p for p in pages}
     made: dict[str, Job] = {}
 
-    def key_of(name: str) -> str:
+    def key_of(name: str, follower: Page) -> str:
         if name in by_name:
             return make(by_name[name]).key
         published = _read_published(out / f"{name}.ipynb")
-        return str(run_facts(published).get("key", "")) if published else ""
+        return _key_of_published(published, cache_folder(follower)) if published else ""
 
     def make(page: Page) -> Job:
         if page.name not in made:
             values = choose_parameters(page, given)
-            key = page_key(page, values, surroundings, [key_of(name) for name in page.after])
+            key = page_key(page, values, surroundings, [key_of(name, page) for name in page.after])
             made[page.name] = Job(page, values, key, _read_published(out / page.path.name))
         return made[page.name]
 
     return _longest_first([make(p) for p in pages])
+
+
+def _key_of_published(published: NotebookNode, cache: Path) -> str:
+    """What a page that is not run this time means for those after it: its key, and its files if they were changed."""
+    facts = run_facts(published)
+    kept: Any = facts.get("files", {})
+    now = left_files(kept, cache, {})
+    return str(facts.get("key", "")) + (json.dumps(now, sort_keys=True) if now != kept else "")
 
 
 def _read_published(path: Path) -> NotebookNode | None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import jsonschema
 import pooch
@@ -29,9 +29,18 @@ def broken_promises(page: Page, published: NotebookNode, since: float = 0.0) -> 
     """
     figures = sum(is_figure(output) for cell in published.cells for output in cell.get("outputs", []))
     run = {"parameters": {}, "seconds": 0.0} | published.metadata["ml4ops"]["run"]
-    cache = page.environment.get("ML4OPS_CACHE") or os.environ.get("ML4OPS_CACHE") or pooch.os_cache("ml4ops")
-    breaches = judge(page.contract, run, figures) + judge_files(page.contract, Path(cache), run["parameters"], since)
+    cache = cache_folder(page)
+    breaches = judge(page.contract, run, figures) + judge_files(page.contract, cache, run["parameters"], since)
     return [f"{page.path.name}{_place(page, b)}: contract, {b.clause}: {b.text}" for b in breaches]
+
+
+def cache_folder(page: Page) -> Path:
+    """Where a page leaves files for others.
+
+    Args:
+        page: the page, with its environment.
+    """
+    return Path(page.environment.get("ML4OPS_CACHE") or os.environ.get("ML4OPS_CACHE") or pooch.os_cache("ml4ops"))
 
 
 def is_figure(output: Mapping[str, Any]) -> bool:
@@ -79,6 +88,8 @@ def judge(contract: Contract, run: Mapping[str, Any], figures: int) -> list[Brea
         return [
             Breach("record", "found none, wanted the one that lesson.finish() leaves at the end of the page", FINISH)
         ]
+    if missing := [name for name in ("seconds", "metrics") if name not in record]:
+        return [Breach("record", f"found one without {missing[0]}, wanted the one that lesson.finish() leaves", FINISH)]
     return [
         *_judge_record(record, run["parameters"]),
         *_judge_metrics(contract, record["metrics"], run["parameters"].get("profile")),
@@ -93,8 +104,9 @@ def _judge_record(record: Mapping[str, Any], parameters: Mapping[str, Any]) -> I
             "record", "found a page that took 0 s, wanted one that starts before its work and finishes after", FINISH
         )
     for name in ("profile", "seed"):
-        if name in parameters and record[name] != parameters[name]:
-            yield Breach(f"parameter {name}", f"found a page run with {record[name]!r}, wanted {parameters[name]!r}")
+        if name in parameters and record.get(name) != parameters[name]:
+            found = f"found a page run with {record.get(name)!r}, wanted {parameters[name]!r}"
+            yield Breach(f"parameter {name}", found)
 
 
 def _judge_metrics(contract: Contract, metrics: Mapping[str, Any], profile: object) -> Iterator[Breach]:
@@ -142,7 +154,7 @@ def _file_fault(path: Path, schema: Mapping[str, Any], since: float) -> str | No
     if not path.suffix.endswith("json"):
         return None if path.stat().st_size else "found an empty one, wanted content"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
     except ValueError as error:
         return f"found no JSON ({error}), wanted some"
     misfit = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(content))
@@ -150,3 +162,8 @@ def _file_fault(path: Path, schema: Mapping[str, Any], since: float) -> str | No
         return None
     place = "".join(f"[{part!r}]" for part in misfit.absolute_path)
     return f"found content{place} that does not fit ({misfit.message}), wanted content of its schema"
+
+
+def _refuse(constant: str) -> NoReturn:
+    """Refuse what Python writes and reads but JSON does not know: it would pass any limit."""
+    raise ValueError(f"{constant} is no number of JSON")

@@ -138,6 +138,7 @@ def become_kernel(arguments: list[str], folder: str, environment: Mapping[str, s
 
     os.chdir(folder)
     set_environment(environment)
+    forget_helpers()
     sys.argv[:] = ["ipykernel_launcher", *arguments]
     # Libraries read their number of threads when they are loaded, which was long ago.
     threadpoolctl.threadpool_limits(int(environment["OMP_NUM_THREADS"]))
@@ -149,6 +150,16 @@ def become_kernel(arguments: list[str], folder: str, environment: Mapping[str, s
     if pyplot := sys.modules.get("matplotlib.pyplot"):
         pyplot.install_repl_displayhook()  # was loaded when there was no shell yet to show figures in
     app.start()  # type: ignore[no-untyped-call]
+
+
+def forget_helpers() -> None:
+    """Let the helper package be imported anew: what other pages import of it, or its state, must not help this one.
+
+    That takes little time, as the libraries that it needs stay.
+    """
+    package = __name__.partition(".")[0]
+    for name in [m for m in sys.modules if m.partition(".")[0] == package]:
+        del sys.modules[name]
 
 
 def set_environment(environment: Mapping[str, str]) -> None:

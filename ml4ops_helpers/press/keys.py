@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -13,18 +14,22 @@ from functools import cache
 from pathlib import Path
 
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from nbformat import NotebookNode
 
 from .keeper import COMMON_SETTINGS
 from .package import Package
 from .pages import Page, PageError, Value
 from .reach import file_digest, reached
-from .repository import own_files
+from .repository import files_below, own_files
 from .writing import replace_text
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
 ACTING_TAGS = {"parameters", "raises-exception", "skip-execution"}
 """Tags by which a cell is run otherwise, or not at all. All others only change how it is shown."""
+
+COMMENT = re.compile(r"(^|\s)#.*")
+"""A comment in a lock file; a hash behind an address is none."""
 
 UNSETTLED = 5.0
 """Seconds after a change in which a file may change once more without a new time of change."""
@@ -44,12 +49,11 @@ def page_key(page: Page, parameters: Mapping[str, Value], surroundings: str, bef
         before: keys of the pages that ran before it and may have left something for it.
 
     Raises:
-        PageError: a file, folder or project that the page is to read does not exist.
+        PageError: a file, folder or project that the page is to read does not exist, or holds nothing of the book's.
     """
-    code = [cell for cell in page.notebook.cells if cell.cell_type == "code"]
-    cells = [[cell.source, sorted(ACTING_TAGS & set(cell.metadata.get("tags", [])))] for cell in code]
+    cells = code_of(page.notebook)
     own = [os.path.relpath(page.path), kernel_facts(page.notebook.metadata.kernelspec.name), _read_files(page)]
-    helpers = reached(_package(PACKAGE, _state(PACKAGE)), [cell.source for cell in code])
+    helpers = reached(_package(PACKAGE, _state(PACKAGE)), [str(source) for source, _ in cells])
     return _hash([cells, own, helpers, dict(sorted(parameters.items())), surroundings, list(before)])
 
 
@@ -62,8 +66,27 @@ def surroundings_key(lock: Path, data: Path | None, known: Path | None = None) -
         known: file that keeps the hashes of large data; files that did not change are then not read again.
     """
     lines = lock.read_text(encoding="utf-8").splitlines() if lock.exists() else []
-    locked = [text for line in lines if (text := line.split("#")[0].strip())]
+    locked = [text for line in lines if (text := COMMENT.sub("", line).strip())]
     return _hash([locked, COMMON_SETTINGS, data_manifest(data, known) if data else {}])
+
+
+def outputs_key(page: NotebookNode) -> str:
+    """SHA-256 over the outputs that a page shows.
+
+    Args:
+        page: an executed notebook.
+    """
+    return _hash([cell.outputs for cell in page.cells if cell.cell_type == "code"])
+
+
+def code_of(notebook: NotebookNode) -> list[list[object]]:
+    """What of a notebook is run: each code cell with the tags by which it is run otherwise.
+
+    Args:
+        notebook: a page, executed or not.
+    """
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return [[cell.source, sorted(ACTING_TAGS & set(cell.metadata.get("tags", [])))] for cell in code]
 
 
 def kernel_facts(name: str) -> list[str]:
@@ -81,7 +104,7 @@ def kernel_facts(name: str) -> list[str]:
 
 
 def data_manifest(folder: Path, known: Path | None = None) -> dict[str, str]:
-    """SHA-256 of each file below a folder, by its path.
+    """SHA-256 of each file below a folder, by the path that leads to it, over links, too; "" for a broken link.
 
     A hash kept in ``known`` is taken over when size, inode and both times of change are the same: whoever changes
     a byte and sets the time of modification back still can't set back the other one.
@@ -92,18 +115,17 @@ def data_manifest(folder: Path, known: Path | None = None) -> dict[str, str]:
     """
     kept = _read_known(known)
     found: dict[str, list[object]] = {}
-    for where, _, names in os.walk(folder):
-        for path in (Path(where, name) for name in names):
-            about = path.stat()
-            state = [about.st_size, about.st_ino, about.st_mtime_ns, about.st_ctime_ns]
-            *before, digest = kept.get(str(path.resolve()), [None])
-            found[str(path.resolve())] = [*state, digest if before == state else file_digest(path)]
+    for path in files_below(folder.absolute()):
+        about = path.stat() if path.is_file() else path.lstat()
+        state = [about.st_size, about.st_ino, about.st_mtime_ns, about.st_ctime_ns]
+        *before, digest = kept.get(str(path), [None])
+        found[str(path)] = [*state, digest if before == state else file_digest(path) if path.is_file() else ""]
     recent = (time.time() - UNSETTLED) * 1e9
     settled = {path: facts for path, facts in found.items() if float(str(facts[3])) < recent}
     if known is not None and settled != kept:
         known.parent.mkdir(parents=True, exist_ok=True)
         replace_text(known, json.dumps(settled))
-    return {os.path.relpath(path, folder.resolve()): str(facts[-1]) for path, facts in sorted(found.items())}
+    return {os.path.relpath(path, folder.absolute()): str(facts[-1]) for path, facts in sorted(found.items())}
 
 
 def _read_known(known: Path | None) -> dict[str, list[object]]:
@@ -115,6 +137,12 @@ def _read_known(known: Path | None) -> dict[str, list[object]]:
     return kept if isinstance(kept, dict) else {}
 
 
+def _files_of(folder: Path) -> list[Path]:
+    """Files of a folder but those that git ignores; all of those that a link in it leads to."""
+    found = [folder / inside for inside in sorted(own_files(folder))]
+    return [path for own in found for path in (files_below(own) if own.is_dir() else [own])]
+
+
 def _read_files(page: Page) -> list[list[str]]:
     """Path and hash of each file that a page reads: of a folder, all files but those that git ignores."""
     metadata = page.notebook.metadata.get("ml4ops", {})
@@ -124,8 +152,10 @@ def _read_files(page: Page) -> list[list[str]]:
     for key, name, path in wanted:
         if not path.exists():
             raise PageError(f"{page.path.name}: metadata ml4ops.{key} names {name!r}, but there is no {path}")
-        files = [path] if path.is_file() else [path / inside for inside in sorted(own_files(path))]
-        found += [[str(p), file_digest(p)] for p in files if p.is_file()]
+        files = [p for p in ([path] if path.is_file() else _files_of(path)) if p.is_file()]
+        if not files:
+            raise PageError(f"{page.path.name}: metadata ml4ops.{key} names {name!r}, but git ignores all files there")
+        found += [[str(p), file_digest(p)] for p in files]
     return found
 
 
@@ -141,4 +171,4 @@ def _package(folder: Path, state: tuple[object, ...]) -> Package:
 
 
 def _hash(content: object) -> str:
-    return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

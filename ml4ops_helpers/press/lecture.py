@@ -93,6 +93,8 @@ def run_lecture(
         with FileLock(out / ".lock", timeout=0):
             left = _stage(plan, out.resolve())
             outcomes: dict[str, tuple[Outcome, int]] = {}
+            for run in plan.runs:  # what an earlier command left is no answer to why a run failed now
+                (out / "notebooks" / f"{run.name}.failed.ipynb").unlink(missing_ok=True)
             for attempt in range(1, retries + 2):
                 done = run_pages(
                     left, {}, out / "notebooks", jobs=jobs, cell_timeout=cell_timeout, data=data, report=report

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def log_results(results: Sequence[Result], title: str, out: Path) -> str:
-    """Record runs that are not recorded yet. Whatever goes wrong here takes nothing from the runs.
+    """Record runs that are not recorded yet. Whatever goes wrong here takes nothing from the runs, but is told.
 
     Args:
         results: from ``run_lecture``.

@@ -17,6 +17,7 @@ from PIL import Image
 from .lecture import Result
 from .notebook_html import write_notebook_html
 from .pages import Page, read_notebook
+from .plans import label_of
 from .readme import page_title
 from .rendering import render
 from .writing import replace_text
@@ -143,7 +144,7 @@ def _label(result: Result) -> str:
     """A run's own name within its page, without the values of parameters, which are told beside it."""
     label = result.run.name.removeprefix(result.run.page.name).removeprefix("__")
     for name, value in result.run.parameters.items():
-        label = label.replace(re.sub(r"[^A-Za-z0-9._-]+", "_", f"{name}-{value}"), "")
+        label = label.replace(label_of(name, value), "")
     return label.strip("-")
 
 
@@ -156,18 +157,21 @@ def _figures(notebook: NotebookNode) -> list[dict[str, str]]:
             data = output.get("data", {})
             for kind in ("image/png", "image/webp", "image/jpeg"):
                 if kind in data:
-                    found.append({"alt": alt, "source": thumbnail(base64.b64decode(data[kind]))})
+                    found += [{"alt": alt, "source": small}] if (small := thumbnail(data[kind])) else []
                     break
     return found
 
 
-def thumbnail(image: bytes) -> str:
-    """A small copy of a picture, as an address that holds it.
+def thumbnail(image: str) -> str:
+    """A small copy of a picture, as an address that holds it; "" of what is none.
 
     Args:
-        image: the file's bytes.
+        image: the file's bytes in base 64, as a notebook holds them.
     """
-    picture = Image.open(io.BytesIO(image)).convert("RGBA")
+    try:
+        picture = Image.open(io.BytesIO(base64.b64decode(image))).convert("RGBA")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # Pillow's names for broken files
+        return ""
     picture.thumbnail(THUMBNAIL)
     white = Image.new("RGBA", picture.size, "white")  # figures are drawn for white paper
     white.alpha_composite(picture)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import re
 from pathlib import Path
 
@@ -24,7 +25,7 @@ DIRECTIVE = re.compile(r"^(`{3,}|:{3,})\{[\w-]+\} *([^\n]*)\n(.*?)^\1 *$", re.MU
 
 
 def write_notebook_html(path: Path) -> Path:
-    """Write an executed notebook as HTML beside it, unless that is there and newer.
+    """Write an executed notebook as HTML beside it, unless that is there and tells of the same notebook.
 
     Args:
         path: the notebook.
@@ -35,9 +36,11 @@ def write_notebook_html(path: Path) -> Path:
     Raises:
         PageError: it is no notebook.
     """
-    html = path.with_suffix(".html")
-    if not html.exists() or html.stat().st_mtime_ns <= path.stat().st_mtime_ns:
-        replace_text(html, notebook_html(read_notebook(path), path.stem))
+    html, notebook = path.with_suffix(".html"), read_notebook(path)
+    # Clocks are set back and files copied: only the content tells.
+    mark = f"<!-- notebook {hashlib.sha256(path.read_bytes()).hexdigest()} -->\n"
+    if not html.exists() or not html.read_bytes().endswith(mark.encode()):
+        replace_text(html, f"{notebook_html(notebook, path.stem)}\n{mark}")
     return html
 
 

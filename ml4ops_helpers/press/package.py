@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from .syntax import Code, Import, acts, bound_names
+from .syntax import Code, Import, acts, bound_names, read_aliases
+
+REGISTERS = re.compile(r"\b__init_subclass__\b|\bmetaclass *=")
+"""By what a class can act on all that are made from it."""
 
 
 @dataclass
@@ -107,10 +111,11 @@ class Package:
 
     def _read(self, name: str) -> Module:
         module = Module(name, self._paths[name])
-        for node in ast.parse(module.path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.If) and "TYPE_CHECKING" in Code([node.test]).names:
-                continue
-            code = Code([node])
+        body = list(_run(ast.parse(module.path.read_text(encoding="utf-8-sig")).body))
+        own_names = {n.name: "" for n in body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+        aliases = own_names | read_aliases(body)
+        for node in body:
+            code = Code([node], {alias: stands for alias, stands in aliases.items() if stands})
             own = [i for i in code.imports if self.absolute(i.module, name) is not None]
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 module.imports += own
@@ -119,12 +124,12 @@ class Package:
                     module.statements.append(Statement(code, set(), acts=True))
             elif code.form:
                 registered = isinstance(node, ast.ClassDef) and self._registers
-                module.statements.append(Statement(code, bound_names(node), acts(node) or registered))
+                module.statements.append(Statement(code, bound_names(node), acts(node, aliases) or registered))
         return module
 
     @cached_property
     def _registers(self) -> bool:
-        return any("__init_subclass__" in p.read_text(encoding="utf-8") for p in self._paths.values())
+        return any(REGISTERS.search(p.read_text(encoding="utf-8")) for p in self._paths.values())
 
     def absolute(self, module: str, inside: str | None) -> str | None:
         """Dotted name within the package of what an import names, or None for another package's.
@@ -156,6 +161,16 @@ class Package:
             return Target(module if found.alias else "", "", module)
         inner = f"{module}.{found.name}".lstrip(".")
         return Target(inner, "", inner) if inner in self._paths else Target(module, found.name, module)
+
+
+def _run(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """Statements of a module without those that only a type checker sees."""
+    for node in body:
+        match node:
+            case ast.If(test=ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING"), orelse=others):
+                yield from _run(others)
+            case _:
+                yield node
 
 
 def _dotted(path: Path) -> str:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import nbformat
+import yaml
 from nbformat import NotebookNode
 
 from .contracts import Contract, ContractError, missed, read_contract
+from .syntax import parse_cells, read_import
 
 TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
 """Types that a parameter may have."""
@@ -117,22 +120,52 @@ def load_page(path: Path) -> Page:
 
 
 HIDING = re.compile(
-    r"^\s*(%%capture\b|!(?![\[=])|%%script\b.*--no-raise-error|[\w, ]+=\s*!|(exit|quit)\b *(\(|$))", re.MULTILINE
+    r"^\s*(?:%%capture\b|!(?![\[=])|%%?(?:sx|system)\b|%%\w+\b.*--(?:no-raise-error|bg)\b)"
+    r"|^[^=!#\n]+=\s*(?:!|%(?:sx|system)\b)"
+    r"|^[^#\n]*(?:\bos|get_ipython\(\))\.system\("
+    r"|(?:^|[:;])[ \t]*(?:exit|quit)\b *(?:[(#;]|$)",
+    re.MULTILINE,
 )
 """What hides that something went wrong: outputs captured, exit codes of commands lost, a kernel told to go home."""
 
 
 def _check_cells(notebook: NotebookNode, parameters: int, types: Iterable[str], name: str) -> None:
     """Refuse code that would let a failure, or a parameter without effect, pass in silence."""
-    anew = re.compile(rf"^({'|'.join(map(re.escape, types)) or '(?!)'})\s*(:[^=]+)?=(?!=)", re.MULTILINE)
     for number, cell in enumerate(notebook.cells, start=1):
         if cell.cell_type != "code" or number == parameters + 1:
             continue
         if found := HIDING.search(cell.source):
-            line = cell.source[found.start() :].strip().splitlines()[0]
+            start = cell.source.rfind("\n", 0, found.end() - 1) + 1
+            line = cell.source[start:].strip().splitlines()[0]
             raise PageError(f"{name}, cell {number}: `{line}` hides failures; write Python that raises")
-        if found := anew.search(cell.source):
-            raise PageError(f"{name}, cell {number}: sets parameter {found[1]} anew; only cell {parameters + 1} may")
+        program = parse_cells([cell.source])[1]
+        bound = set(_bound(program)) if program else set()
+        if anew := [parameter for parameter in types if parameter in bound]:
+            raise PageError(f"{name}, cell {number}: sets parameter {anew[0]} anew; only cell {parameters + 1} may")
+
+
+def _bound(node: ast.AST) -> Iterator[str]:
+    """Names that a cell binds for the cells after it: not those inside a function, a class or a comprehension."""
+    match node:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+            for child in ast.walk(node):
+                if isinstance(child, ast.Global):
+                    yield from child.names
+            return
+        case ast.Lambda():
+            return
+        case ast.Name(id=name, ctx=ast.Store()):
+            yield name
+        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+            yield name
+        case ast.Import() | ast.ImportFrom():
+            for found in read_import(node):
+                yield found.alias or found.module.partition(".")[0]
+    inner = node.target if isinstance(node, ast.comprehension) else None
+    for child in ast.iter_child_nodes(node):
+        if child is not inner:
+            yield from _bound(child)
 
 
 def _check_ranges(page: Page, values: Mapping[str, Value], where: str) -> None:
@@ -160,7 +193,7 @@ def _read_parameters(source: str, where: str) -> tuple[dict[str, Value], dict[st
                 raise PageError(f"{where}, line {statement.lineno}: not a parameter; write name: type = value")
         try:
             v = ast.literal_eval(written)
-        except ValueError:
+        except (ValueError, TypeError, RecursionError):  # such as a list as the key of a dictionary
             raise PageError(f"{where}, line {statement.lineno}: not a plain value; write name: type = value") from None
         declared = declared or type(v).__name__
         if declared not in TYPES:
@@ -171,17 +204,34 @@ def _read_parameters(source: str, where: str) -> tuple[dict[str, Value], dict[st
     return defaults, types
 
 
+HALF = re.compile("[\ud800-\udfff]")
+"""Halves of a character, as they come from bytes that are no UTF-8."""
+
+
 def _fits(value: object, declared: str) -> bool:
-    """Whether a value has the declared type; a whole number may stand for a float, a truth value only for itself."""
+    """Whether a value has the declared type; a whole number may stand for a float, a truth value only for itself.
+
+    No number is infinite or undefined, and no text holds half a character: neither reaches a notebook as it is.
+    """
     if isinstance(value, bool):
         return declared == "bool"
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
+    if isinstance(value, str) and not value.isascii() and HALF.search(value):
+        return False
     return isinstance(value, int | float if declared == "float" else TYPES[declared])
+
+
+KNOWN = ("after", "contract", "copy", "exclusive", "extra", "minutes", "projects", "reads", "run")
+"""What a notebook's metadata may say under ``ml4ops``."""
 
 
 def _read_metadata(metadata: object, name: str) -> tuple[tuple[str, ...], float, Contract]:
     """``after``, ``minutes`` and ``contract`` of the notebook's own metadata."""
     if not isinstance(metadata, Mapping):
         raise PageError(f"{name}: metadata 'ml4ops' is not a mapping")
+    if unknown := sorted(set(metadata) - set(KNOWN)):
+        raise PageError(f"{name}: metadata ml4ops.{unknown[0]} is unknown; write one of {', '.join(KNOWN)}")
     after, minutes = metadata.get("after", []), metadata.get("minutes", 1)
     if not isinstance(after, list) or not all(isinstance(a, str) for a in after):
         raise PageError(f"{name}: metadata ml4ops.after is {after!r}; give a list of page names")
@@ -218,6 +268,18 @@ def choose_parameters(page: Page, given: Mapping[str, Value]) -> dict[str, Value
             raise PageError(f"{page.path.name}: parameter {name} is {page.types[name]}, got {value!r}")
     _check_ranges(page, given, page.path.name)
     return page.defaults | dict(given)
+
+
+def as_yaml(parameters: Mapping[str, Value]) -> str:
+    r"""Parameters as papermill reads them from its command line: by YAML 1.1, to which ``1e-05`` is a text.
+
+    Args:
+        parameters: values by name.
+
+    >>> as_yaml({"rate": 1e-5, "word": "🌊"})
+    'rate: 1.0e-05\nword: 🌊\n'
+    """
+    return yaml.safe_dump(dict(parameters), allow_unicode=True, sort_keys=False)
 
 
 def find_pages(folder: Path, wanted: Sequence[str] = ()) -> list[Page]:

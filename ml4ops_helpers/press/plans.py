@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ from .pages import Page, PageError, Value, check_order, choose_parameters, find_
 
 PLAN_KEYS = ("title", "defaults", "runs")
 ENTRY_KEYS = ("title", "pages", "parameters", "grid", "cases")
-CASE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+CASE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
+LONGEST_LABEL = 40
+"""Most characters of a parameter in a run's name, which is a file's name, too."""
 
 
 class PlanError(Exception):
@@ -51,7 +54,7 @@ class Plan:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a key that is there twice is a mistake, not a correction."""
+    """YAML in which a key that is there twice is a mistake, not a correction, and 12:30 and 010 are no numbers."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: list[object] = []
@@ -60,6 +63,17 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is there twice", key.start_mark)
             seen.append(key.value)
         return super().construct_mapping(node, deep)
+
+    def construct_number(self, node: yaml.ScalarNode) -> object:
+        """A number; the text as it stands where old YAML has it for one that few would: of base 60 or 8."""
+        if ":" in node.value or re.match(r"[-+]?0[0-7_]+$", node.value):
+            return self.construct_scalar(node)
+        whole = node.tag == "tag:yaml.org,2002:int"
+        return self.construct_yaml_int(node) if whole else self.construct_yaml_float(node)
+
+
+for _kind in ("int", "float"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _Loader.construct_number)
 
 
 def read_plan(path: Path, notebooks: Path) -> Plan:
@@ -161,7 +175,9 @@ def _cases(cases: object, where: str) -> list[tuple[str, dict[str, Value]]]:
         raise PlanError(f"{where}: cases is {cases!r}; write name: {{parameter: value}}")
     for name in cases:
         if not isinstance(name, str) or not CASE_NAME.fullmatch(name):
-            raise PlanError(f"{where}: case {name!r}; name it with letters, digits, dots, dashes and underscores")
+            raise PlanError(
+                f"{where}: case {name!r}; name it with letters, digits, dots, dashes and underscores, at most 60"
+            )
     return [(name, _parameters(given, f"{where}, case {name}")) for name, given in cases.items()] or [("", {})]
 
 
@@ -173,11 +189,24 @@ def _grid(grid: object, where: str) -> list[tuple[str, dict[str, Value]]]:
         if not isinstance(values, list) or not values:
             raise PlanError(f"{where}, grid: {name} is {values!r}; give a list of values")
     points = [_parameters(dict(zip(grid, values, strict=True)), f"{where}, grid") for values in product(*grid.values())]
-    return [("-".join(_label(name, value) for name, value in point.items()), point) for point in points]
+    return [("-".join(label_of(name, value) for name, value in point.items()), point) for point in points]
 
 
-def _label(name: str, value: Value) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", f"{name}-{value}")
+def label_of(name: str, value: Value) -> str:
+    """A parameter and its value as a part of a run's name. What can't be told from it is told by a hash.
+
+    Args:
+        name: of the parameter.
+        value: its value.
+
+    >>> label_of("seed", 3), label_of("sea", "North Sea"), label_of("river", "Öre")
+    ('seed-3', 'sea-North_Sea', 'river-_re_ef3b93')
+    """
+    text = f"{name}-{value}"
+    label = re.sub(r"[^A-Za-z0-9._-]+", "_", text)
+    if len(label) > LONGEST_LABEL or re.search(r"[^A-Za-z0-9._ -]", text):
+        label = f"{label[:LONGEST_LABEL]}_{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+    return label
 
 
 def _check_defaults(defaults: dict[str, Value], runs: list[PlannedRun], file: str) -> None:

@@ -13,10 +13,12 @@ from .faults import code_cells
 from .pages import PageError
 from .provenance import box
 from .solutions import add_solutions
-from .writing import replace_text
+from .writing import ESCAPE, replace_text
 
 RECORD_MIME = "application/vnd.ml4ops.lesson+json"
 """The same as ``lesson.RECORD_MIME``, which can't be imported here without loading torch."""
+ANSWER = "answer"
+"""Tag of cells that a student wrote: their figures are for nobody but the student, and need no words."""
 
 
 def publish(
@@ -38,7 +40,8 @@ def publish(
         The page with outputs, and what the run wrote to standard error.
 
     Raises:
-        PageError: the code cells differ in number, or a cell shows several figures or one without alt text.
+        PageError: the code cells differ in number, or a cell that no student wrote shows several figures or one
+            without alt text.
     """
     page = copy.deepcopy(source)
     ours, theirs = code_cells(page), code_cells(executed)
@@ -52,11 +55,12 @@ def publish(
         run |= _take_record(cell)
         if "setup" in cell.metadata.get("tags", []):
             cell.metadata.tags.append("hide-input")
-        _place_alt_text(cell, f"{name}, cell {number}")
+        if ANSWER not in cell.metadata.get("tags", []):
+            _place_alt_text(cell, f"{name}, cell {number}")
     if "language_info" in executed.metadata:
         page.metadata["language_info"] = copy.deepcopy(executed.metadata.language_info)
     page.metadata["ml4ops"] = page.metadata.get("ml4ops", {}) | {"run": run}
-    add_solutions(page)
+    add_solutions(page, name)
     if about := box(run):
         page.cells.append(nbformat.v4.new_markdown_cell(about, id="provenance"))  # type: ignore[no-untyped-call]
     return page, "".join(errors)
@@ -91,7 +95,7 @@ def write_notebook(notebook: NotebookNode, path: Path) -> None:
         path: where to.
     """
     text = f"{nbformat.writes(notebook)}\n"  # type: ignore[no-untyped-call]
-    if path.exists() and path.read_text(encoding="utf-8") == text:
+    if path.exists() and path.read_bytes() == text.encode("utf-8", ESCAPE):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_text(path, text)

@@ -6,10 +6,16 @@ tell, the whole module counts, or the whole package.
 
 Files that are no Python count by folder (``weights``, ``templates``): when code that is reached names the package's
 own place and that folder, or the package itself.
+
+Not seen is code that hides what it does on purpose, or by several steps that are plain only together: attributes and
+files found by names that come from outside the package (an environment variable, a file that is read), a place kept in
+a variable of a function and then left upwards, a member of a family of modules (``page_{number}``) chosen by a text of
+the page that begins like another member's, what another package calls by a registry of its own.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
@@ -24,6 +30,11 @@ NEVER_IMPORTED = ("press", "cli")
 
 SHOWS_SOURCE = {"help", "inspect", "__doc__"}
 """Names by which documentation and comments can come to show on a page."""
+SHOWING = re.compile(r"\?\s*$|^\s*(\?|%p(source|doc|def|info2?|file)\b)")
+"""Lines of a notebook that do the same."""
+
+UPWARD = {"parent", "parents", "with_name"}
+"""Attributes that lead from a place to others."""
 
 
 def reached(package: Package, cells: Iterable[str]) -> list[str]:
@@ -120,6 +131,8 @@ class Walk:
             self._seen.add((module, name, *rest))
         for statement in statements:
             self._count(statement, module)
+            if statement.code.joined and UPWARD & {*rest}:
+                self._everything()
         for target in targets:
             self._follow(target, rest)
         return bool(statements or targets)
@@ -133,7 +146,7 @@ class Walk:
         """Let a statement count, and follow it later on."""
         if (module, id(statement)) not in self._seen:
             self._seen.add((module, id(statement)))
-            self.found.add(f"{module}: {_digest(statement.code.form)}")
+            self.found.add(statement_text(module, statement))
             self._todo.append((statement.code, module))
 
     def _load(self, module: str, star: bool = False) -> None:
@@ -197,10 +210,12 @@ class Walk:
         runs_programs = inside is None or code.names & {"subprocess", "Popen", "system"}
         if code.unknowable or (runs_programs and any(_is_command(t) for t in texts)):
             self._everything()
-        if code.names & SHOWS_SOURCE or (inside is None and any(t.rstrip().endswith("?") for t in texts)):
+        if code.names & SHOWS_SOURCE or (inside is None and any(map(SHOWING.search, texts))):
             self._shows_source = True
-        if "__file__" in code.names or code.computes_imports:
+        if code.joined:
             self._follow_places(code, inside)
+        if code.computes_imports:
+            self._follow_computed(code, inside)
 
     def _follow_text(self, text: str, inside: str | None) -> None:
         """Follow modules that a text names: it may be a program, or be imported by its name."""
@@ -215,20 +230,36 @@ class Walk:
                 self._count_files(self.package.data)
 
     def _follow_places(self, code: Code, inside: str | None) -> None:
-        """Follow code that finds modules or files by their place or by a name that it puts together."""
-        texts, here = set(code.texts), self.package.absolute(".", inside) or ""
-        if inside is not None:
-            bound = self.package.module(inside).bound
-            texts |= {text for chain in code.chains for s in bound.get(chain[0], []) for text in s.code.texts}
+        """Follow code that finds files by a module's place; all counts unless each text joined to it is known."""
+        joined = [[self._texts_of(part, code, inside) for part in parts] for parts in code.joined]
+        if not all(parts and None not in parts for parts in joined):
+            return self._everything()
+        texts = {part for parts in joined for found in parts for text in found or () for part in text.split("/")}
+        here = self.package.absolute(".", inside) or ""
         stems = {stem for text in texts if (stem := text.removesuffix(".py")).isidentifier()}
         modules = [m for stem in stems if (m := f"{here}.{stem}".lstrip(".")) in self.package.names]
         files = [p for p in self.package.data if texts & {*p.relative_to(self.package.folder).parts}]
-        if code.computes_imports:
-            modules += [m for pattern in code.patterns for m in self._family(pattern, here)]
         for module in modules:
             self._whole(module)
         self._count_files(files)
-        if not modules and not files:
+        return None if modules or files else self._everything()
+
+    def _texts_of(self, part: ast.expr, code: Code, inside: str | None) -> set[str] | None:
+        """Texts that a part of a path may be; None when that is not plain."""
+        texts, names = code.texts_of(part)
+        bound = self.package.module(inside).bound if inside is not None else {}
+        found = [statement.code.literal_texts for name in names for statement in bound.get(name, [])]
+        if None in found or len(found) < len(names):
+            return None
+        return texts.union(*filter(None, found))
+
+    def _follow_computed(self, code: Code, inside: str | None) -> None:
+        """Follow code that puts the name of a module together; all counts unless it is a text with holes."""
+        here = self.package.absolute(".", inside) or ""
+        modules = [m for pattern in code.patterns for m in self._family(pattern, here)]
+        for module in modules:
+            self._whole(module)
+        if not modules or not code.imports_by_pattern:
             self._everything()
 
     def _family(self, pattern: str, here: str) -> list[str]:
@@ -238,6 +269,16 @@ class Walk:
         fitting = {m: found for m in self.package.names if (found := full.fullmatch(f"{self.package.name}.{m}"))}
         meant = [m for m, f in fitting.items() if any(t.startswith(g) for t in self._page_texts for g in f.groups())]
         return meant or list(fitting)
+
+
+def statement_text(module: str, statement: Statement) -> str:
+    """By what a statement is told among what is reached.
+
+    Args:
+        module: in which it stands.
+        statement: the statement.
+    """
+    return f"{module}: {_digest(statement.code.form)}"
 
 
 def _is_command(text: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,8 +16,8 @@ from .pages import read_notebook
 from .runner import Outcome
 from .writing import replace_text
 
-CONTROL = {n: None for n in range(32) if chr(n) not in "\t\n\r"}
-"""Characters that XML can't hold."""
+FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0 can't hold."""
 
 
 def as_dict(outcome: Outcome) -> dict[str, Any]:
@@ -64,13 +65,13 @@ def junit(outcomes: Sequence[Outcome]) -> str:
     suite = ET.Element("testsuite", {"name": "ml4ops run", "tests": str(len(outcomes)), "time": total} | counts)
     for outcome in outcomes:
         case = ET.SubElement(
-            suite, "testcase", {"classname": "pages", "name": outcome.page, "time": f"{outcome.seconds:.1f}"}
+            suite, "testcase", {"classname": "pages", "name": _clean(outcome.page), "time": f"{outcome.seconds:.1f}"}
         )
         facts = as_dict(outcome)
         properties = ET.SubElement(case, "properties")
         values = {"state": outcome.state, "peak_mb": facts["peak_mb"]} | facts["parameters"] | facts["metrics"]
         for name, value in values.items():
-            ET.SubElement(properties, "property", {"name": name, "value": _clean(str(value))})
+            ET.SubElement(properties, "property", {"name": _clean(name), "value": _clean(str(value))})
         if outcome.state in ("failed", "skipped"):
             message = _clean(outcome.message)
             tag = "failure" if outcome.state == "failed" else "skipped"
@@ -79,7 +80,7 @@ def junit(outcomes: Sequence[Outcome]) -> str:
 
 
 def _clean(text: str) -> str:
-    return text.translate(CONTROL)
+    return FORBIDDEN.sub("", text)
 
 
 def summary(outcomes: Iterable[Outcome]) -> str:

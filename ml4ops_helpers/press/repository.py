@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,5 +88,21 @@ def own_files(folder: Path) -> set[str]:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return set(done.stdout.split("\0")) - {""}
-    inside = (p.relative_to(folder) for p in folder.rglob("*") if p.is_file())
+    inside = (p.relative_to(folder) for p in files_below(folder) if p.is_file())
     return {p.as_posix() for p in inside if not any(part == "__pycache__" or part[0] == "." for part in p.parts)}
+
+
+def files_below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Files below a folder, broken links included; links to folders are followed, but never in a circle.
+
+    Args:
+        folder: where the files are.
+        above: folders that it was reached through, as they are without links.
+    """
+    here = folder.resolve()
+    if here not in above:
+        for path in sorted(folder.iterdir()):
+            if path.is_dir():
+                yield from files_below(path, (*above, here))
+            elif path.is_file() or path.is_symlink():
+                yield path

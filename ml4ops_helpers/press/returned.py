@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import nbformat
 from nbformat import NotebookNode
 
 from .owners import Owner
@@ -50,11 +52,11 @@ def find_returned(
     for place in ((owner.folder, page) for owner in owners for page in pages):
         there = sorted(fitting.get(place, []))
         best = [path for *rank, path in there if rank == list(there[0][:2])]
-        names = ", ".join(str(path.relative_to(students)) for path in best)
+        names = ", ".join(printable(path.relative_to(students)) for path in best)
         found[place] = read[best[0]] if len(best) == 1 else f"{names} fit; leave one" if best else "did not come back"
         unused = "another was read in its place" if len(best) == 1 else "several fit; leave one"
         strays |= {path: f"{unused} for {place[0]}" for *_, path in there if [path] != best}
-    lines = [f"{path.relative_to(students)}: {reason}" for path, reason in strays.items()]
+    lines = [f"{printable(path.relative_to(students))}: {reason}" for path, reason in strays.items()]
     return found, sorted(lines + list(_without_notebooks(students, owners)))
 
 
@@ -66,15 +68,32 @@ def _notebooks(students: Path) -> Iterator[Path]:
 
 
 def read_if_whole(path: Path) -> NotebookNode | str:
-    """A notebook, or why it can't be read.
+    """A notebook whose texts every file can hold, or why it can't be read.
 
     Args:
         path: the file.
     """
     try:
-        return read_notebook(path)
+        text = json.dumps(read_notebook(path), ensure_ascii=False)
+        return nbformat.from_dict(json.loads(printable(text)))  # type: ignore[no-untyped-call, no-any-return]
     except PageError as error:
         return str(error).split(": ", 1)[1]
+    except RecursionError:
+        return "not a valid notebook (nested too deeply)"
+    except OSError as error:
+        return f"can't be read ({error.strerror})"
+
+
+def printable(text: str | Path) -> str:
+    r"""A text that can be written: halves of signs, and bytes of a file's name that are none, become question marks.
+
+    Args:
+        text: any text, or a path.
+
+    >>> printable("wave \ud83c")
+    'wave ?'
+    """
+    return str(text).encode("utf-8", "replace").decode()
 
 
 def _owner_of(
@@ -103,9 +122,9 @@ def _without_notebooks(students: Path, owners: Sequence[Owner]) -> Iterator[str]
         if path.name.startswith(".") or path.name in UNREAD or path.suffix == ".ipynb":
             continue
         if path.is_file():
-            yield f"{path.name}: is no folder; unpack it if it is an archive"
+            yield f"{printable(path.name)}: is no folder; unpack it if it is an archive"
         elif _plain(path.name) not in known and not any(_notebooks(path)):
-            yield f"{path.name}: belongs to no one on the list, and holds no notebook"
+            yield f"{printable(path.name)}: belongs to no one on the list, and holds no notebook"
 
 
 def _plain(name: str) -> str:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from filelock import FileLock, Timeout
 from nbformat import NotebookNode
 
 from .execute import Run
 from .faults import find_failure
 from .jobs import Job, prepare, run_facts
-from .judging import broken_promises
+from .judging import broken_promises, cache_folder
 from .keeper import Keeper
-from .keys import surroundings_key
+from .keys import outputs_key, surroundings_key
 from .pages import Page, PageError, Value, check_order
 from .provenance import surroundings
 from .publish import publish, write_notebook
@@ -78,7 +80,8 @@ def run_pages(
         One outcome a page, in the order of ``pages``.
 
     Raises:
-        PageError: a page or a parameter fails its checks; nothing was run.
+        PageError: a page or a parameter fails its checks, or another run uses the same folder or cache; nothing was
+            run.
     """
     check_order(pages)
     outcomes: dict[str, Outcome] = {}
@@ -87,24 +90,52 @@ def run_pages(
         outcomes[outcome.page] = outcome
         report(outcome)
 
-    waiting = []
-    shared = surroundings_key(lock, data, known=out.parent / "data_hashes.json")
-    for job in prepare(pages, parameters, out, shared):
-        kept = _republish(job, job.published, out) if job.published and job.unchanged() and not force else None
-        if kept:
-            settle(kept)
-        else:
-            waiting.append(job)
-    about = surroundings(lock)
-    with Keeper(fork=fork) as keeper:
+    with _alone(pages, out):
+        waiting = []
+        shared = surroundings_key(lock, data, known=out.parent / "data_hashes.json")
+        for job in prepare(pages, parameters, out, shared):
+            kept = _republish(job, job.published, out) if job.published and job.unchanged() and not force else None
+            if kept:
+                settle(kept)
+            else:
+                waiting.append(job)
+        for lost in [name for name, outcome in outcomes.items() if outcome.state == "failed"]:
+            _skip_followers(lost, waiting, settle)
+        about = surroundings(lock)
+        with Keeper(fork=fork) as keeper:
 
-        def start(job: Job, threads: int) -> Run:
-            return Run(job.page, job.parameters, threads, cell_timeout, keeper=keeper)
+            def start(job: Job, threads: int) -> Run:
+                return Run(job.page, job.parameters, threads, cell_timeout, keeper=keeper)
 
-        _work_off(waiting, start, lambda job, run: _finish(job, run, out, about), jobs, settle, watch)
-        if keeper.doubt:
-            logging.getLogger(__name__).warning("pages had new kernels, not forked ones: %s", keeper.doubt)
+            def finish(job: Job, run: Run) -> Outcome:
+                try:
+                    return _finish(job, run, out, about)
+                except OSError as error:  # such as a full disk: the others may still find room
+                    message = f"{job.page.path.name}: can't be written: {error}"
+                    return Outcome(job.page.name, "failed", round(run.seconds(), 1), message)
+
+            _work_off(waiting, start, finish, jobs, settle, watch)
+            if keeper.doubt:
+                logging.getLogger(__name__).warning("pages had new kernels, not forked ones: %s", keeper.doubt)
     return [outcomes[p.name] for p in pages]
+
+
+@contextmanager
+def _alone(pages: Sequence[Page], out: Path) -> Iterator[None]:
+    """Keep other runs away from the folder of the executed notebooks, and from where pages leave each other files."""
+    out = out.resolve()
+    caches = {cache_folder(page).resolve() for page in pages if page.after or page.contract.files}
+    locks = {out.with_name(f".{out.name}.lock"): f"{out}: another run works there; wait for it, or give another --out"}
+    for cache in sorted(caches):
+        locks[cache / ".run.lock"] = f"{cache}: another run uses this cache; wait for it, or set ML4OPS_CACHE elsewhere"
+    with ExitStack() as held:
+        for path, message in locks.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                held.enter_context(FileLock(path, timeout=0))
+            except Timeout:
+                raise PageError(message) from None
+        yield
 
 
 def _work_off(
@@ -182,6 +213,8 @@ def _finish(job: Job, run: Run, out: Path, about: dict[str, str]) -> Outcome:
         facts = run_facts(page)
         if broken := broken_promises(job.page, page, began):
             raise PageError("\n".join(broken))
+        page.metadata.ml4ops.run |= {"files": job.left_files(), "outputs": outputs_key(page)}
+        facts = run_facts(page)
     except PageError as error:
         write_notebook(executed, out / f"{name}.failed.ipynb")
         return Outcome(name, "failed", seconds, str(error), facts)
@@ -193,7 +226,10 @@ def _finish(job: Job, run: Run, out: Path, about: dict[str, str]) -> Outcome:
 def _republish(job: Job, published: NotebookNode, out: Path) -> Outcome | None:
     """Bring new prose to the outputs that are there; None when they do not keep the contract as it is now."""
     facts = run_facts(published)
-    page, _ = publish(job.page.notebook, published, facts, job.page.path.name)
+    try:
+        page, _ = publish(job.page.notebook, published, facts, job.page.path.name)
+    except PageError as error:
+        return Outcome(job.page.name, "failed", message=str(error))
     if broken_promises(job.page, page):
         return None
     _replace(page, out / job.page.path.name)

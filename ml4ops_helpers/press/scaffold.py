@@ -27,7 +27,8 @@ def new_page(root: Path, name: str) -> list[Path]:
         The files: notebook and exercises, which are new, and those in which the page was entered.
 
     Raises:
-        ValueError: the name has another form, a page has it already, or a file has no place for the page.
+        ValueError: the name has another form, a page has it already, exercises with its number are there, or a file
+            has no place for the page; nothing was written.
     """
     if not NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no name of a page; write a verb and its object, such as measure_a_river")
@@ -37,10 +38,16 @@ def new_page(root: Path, name: str) -> list[Path]:
     number = f"{max((int(stem[:2]) for stem in there), default=0) + 1:02d}"
     page = root / "notebooks" / f"{number}_{name}.ipynb"
     exercises = root / "ml4ops_helpers" / "exercises" / f"page_{number}.py"
+    if exercises.exists():
+        raise ValueError(f"{exercises}: is there already, without a page; give its page or its file another number")
     contents = _after_the_last(root / "_toc.yml", page.stem)
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    if END_OF_TABLE not in readme:
+        raise ValueError(f"{root / 'README.md'}: no line {END_OF_TABLE}; put it below the table of pages")
     replace_text(page, _filled("page.ipynb", page.stem))
     replace_text(exercises, _filled("exercises.txt", page.stem))
-    replace_text(root / "README.md", _with_row(root, page))
+    row = table_row(page, root / "_build" / "notebooks" / page.name, read_config(root))
+    replace_text(root / "README.md", readme.replace(END_OF_TABLE, f"{row}\n{END_OF_TABLE}", 1))
     replace_text(root / "_toc.yml", contents)
     return [page, exercises, root / "README.md", root / "_toc.yml"]
 
@@ -59,10 +66,3 @@ def _after_the_last(toc: Path, stem: str) -> str:
         raise ValueError(f"{toc}: lists no notebook, so there is no place for this one; enter it by hand")
     last = entries[-1]
     return text[: last.end()] + re.sub(r"notebooks/\w+", f"notebooks/{stem}", last[0]) + text[last.end() :]
-
-
-def _with_row(root: Path, page: Path) -> str:
-    """README with the page as the last row of its table."""
-    text = (root / "README.md").read_text(encoding="utf-8")
-    row = table_row(page, root / "_build" / "notebooks" / page.name, read_config(root))
-    return text.replace(END_OF_TABLE, f"{row}\n{END_OF_TABLE}", 1)

@@ -13,6 +13,8 @@ from typing import Any
 import yaml
 
 from .extension import CLEAN
+from .keys import code_of
+from .pages import PageError, read_notebook
 from .plans import PlanError
 from .reports import insert_timings
 from .repository import read_config, repository_of
@@ -23,6 +25,9 @@ from .topics import TopicError, insert_topics
 BUILT = Path("_build/html")
 """Where the site is, from the root of the repository."""
 
+SLIDES = BUILT / "slides"
+"""Where the slides are built, beside the pages of the site."""
+
 IGNORED = shutil.ignore_patterns(".*", "__pycache__", "*.tmp")
 
 
@@ -32,6 +37,8 @@ class SiteError(Exception):
 
 def build_site(root: Path, executed: Path = Path("_build/notebooks")) -> Path:
     """Build the site into ``_build/html``; the one that is there stays until the new one is complete.
+
+    Slides that were built stay.
 
     The book's sources are gathered in a folder with the tree of the repository, where each notebook is replaced by its
     executed form. So links to the source (Colab) lead to tracked paths, and no other folder is ever searched.
@@ -52,6 +59,8 @@ def build_site(root: Path, executed: Path = Path("_build/notebooks")) -> Path:
     site = stage / "_build" / "html"
     _add_clean_notebooks(root, site)
     slim_site(site)
+    if (root / SLIDES).is_dir():
+        (root / SLIDES).replace(site / SLIDES.name)
     shutil.rmtree(root / BUILT, ignore_errors=True)
     site.replace(root / BUILT)
     return root / BUILT
@@ -89,7 +98,7 @@ def gather(root: Path, stage: Path, executed: Path) -> None:
         executed: folder of the executed notebooks.
 
     Raises:
-        SiteError: a page of the table of contents is missing or was not executed.
+        SiteError: a page of the table of contents is missing, or was not executed as it is now.
     """
     pages = page_files(root)
     shutil.rmtree(stage, ignore_errors=True)
@@ -98,8 +107,8 @@ def gather(root: Path, stage: Path, executed: Path) -> None:
         if folder and not (stage / folder).exists():
             shutil.copytree(root / folder, stage / folder, ignore=_without_notebooks)
         source = executed / page.name if page.suffix == ".ipynb" else page
-        if not source.exists():
-            raise SiteError(f"{page.relative_to(root)}: not executed; run ml4ops run {page.stem}")
+        if source != page:
+            check_executed(page, source)
         target = stage / page.relative_to(root)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, target)
@@ -111,6 +120,29 @@ def gather(root: Path, stage: Path, executed: Path) -> None:
         write_timetables(stage)
     except (TopicError, PlanError) as error:
         raise SiteError(str(error)) from error
+
+
+def check_executed(page: Path, executed: Path) -> None:
+    """Refuse outputs that are not those of a page as it is now.
+
+    Args:
+        page: the notebook.
+        executed: the same, with its outputs.
+
+    Raises:
+        SiteError: it was not executed, its code is another one now, or its last run failed.
+    """
+    name, failed = f"{page.parent.name}/{page.name}", executed.with_suffix(".failed.ipynb")
+    if failed.exists():
+        raise SiteError(f"{name}: its last run failed, see {failed}; mend it and run make book")
+    if not executed.exists():
+        raise SiteError(f"{name}: not executed; run ml4ops run {page.stem}")
+    try:
+        same = code_of(read_notebook(page)) == code_of(read_notebook(executed))
+    except PageError as error:
+        raise SiteError(str(error)) from error
+    if not same:
+        raise SiteError(f"{name}: its code was changed after it was executed; run make book")
 
 
 def site_config(config: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,12 +14,11 @@ from playwright.sync_api import Page, sync_playwright
 
 from .browser import ARGUMENTS
 from .serving import serve_site
-from .site import BUILT, SiteError
+from .site import BUILT, SLIDES, SiteError, check_executed
 
 SOURCES = Path("book/slides")
 """Where the decks are written, from the root: a Markdown file each."""
-SLIDES = BUILT / "slides"
-"""Where they are built, beside the pages of the site."""
+CELL = re.compile(r"^[`~:]{3,} *\{cell\} +(\S+)", re.MULTILINE)
 SIZE = {"width": 1280, "height": 720}
 
 LOOK = """() => {
@@ -64,8 +64,11 @@ def build_slides(root: Path, executed: Path = Path("_build/notebooks")) -> Path:
         The folder of the decks.
 
     Raises:
-        SiteError: a deck asks for a cell that is not there, or Sphinx complained of something else.
+        SiteError: a deck asks for a cell that is not there or for a page that was changed after it was executed, or
+            Sphinx complained of something else.
     """
+    for page in _pages_shown(root):
+        check_executed(page, root / executed / page.name)
     stage = root / "_build" / "slides"
     shutil.rmtree(stage, ignore_errors=True)
     shutil.copytree(root / SOURCES, stage / "source")
@@ -82,6 +85,12 @@ def build_slides(root: Path, executed: Path = Path("_build/notebooks")) -> Path:
     shutil.rmtree(root / SLIDES, ignore_errors=True)
     (stage / "html").replace(root / SLIDES)
     return root / SLIDES
+
+
+def _pages_shown(root: Path) -> list[Path]:
+    """The notebooks of which the decks show cells."""
+    names = {name for deck in decks(root) for name in CELL.findall(deck.read_text(encoding="utf-8"))}
+    return [page for page in sorted((root / "notebooks").glob("*.ipynb")) if page.stem in names]
 
 
 def check_slides(root: Path, program: str, pictures: Path | None = None) -> list[str]:

@@ -16,11 +16,12 @@ TAG = "exercise"
 CALL = re.compile(r"""^check\(["'](\d\d\.\d+)["']""", re.MULTILINE)
 
 
-def add_solutions(page: NotebookNode) -> None:
+def add_solutions(page: NotebookNode, name: str = "page") -> None:
     """Put a hidden solution below each exercise of a page. Code cells stay as they are.
 
     Args:
         page: a notebook on its way to the site; it is changed.
+        name: its file name, for messages.
 
     Raises:
         PageError: a cell tagged ``exercise`` does not call ``check``, or there is no such exercise.
@@ -29,18 +30,18 @@ def add_solutions(page: NotebookNode) -> None:
     for number, cell in enumerate(page.cells, start=1):
         cells.append(cell)
         if TAG in cell.metadata.get("tags", []):
-            cells.append(_solution(_exercise_of(cell, number)))
+            cells.append(_solution(_exercise_of(cell, f"{name}, cell {number}")))
     page.cells = cells
 
 
-def _exercise_of(cell: NotebookNode, number: int) -> Exercise:
+def _exercise_of(cell: NotebookNode, where: str) -> Exercise:
     """The exercise that a cell checks."""
     if not (called := CALL.search(cell.source)):
-        raise PageError(f'cell {number} is tagged {TAG!r}, but no line of it begins with check("NN.N", …)')
+        raise PageError(f'{where} is tagged {TAG!r}, but no line of it begins with check("NN.N", …)')
     try:
         return find(called[1])
     except ValueError as error:
-        raise PageError(f"cell {number}: {error}") from None
+        raise PageError(f"{where}: {error}") from None
 
 
 def _solution(exercise: Exercise) -> NotebookNode:

@@ -35,25 +35,58 @@ def exercise_cells(notebook: NotebookNode) -> dict[str, NotebookNode]:
     """
     found: dict[str, NotebookNode] = {}
     for cell in notebook.cells:
-        names = [m[1] for pattern in NAMES if cell.cell_type == "code" and (m := pattern.search(cell.source))]
-        if names:
-            found.setdefault(names[0], cell)
+        if name := _exercise_of(cell):
+            found.setdefault(name, cell)
     return found
 
 
-def changed(original: NotebookNode, returned: NotebookNode) -> set[str]:
-    """Names of the exercises whose cells came back with other code than they had.
+def _exercise_of(cell: NotebookNode) -> str:
+    """The exercise that a cell names, or ""."""
+    found = [m[1] for pattern in NAMES if cell.cell_type == "code" and (m := pattern.search(cell.source))]
+    return found[0] if found else ""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written to answer an exercise.
+
+    Attributes:
+        cell: the cell that counts.
+        attempts: how many cells were written in for this exercise; 0 where all is as it was given out.
+    """
+
+    cell: NotebookNode
+    attempts: int
+
+
+def answers_in(original: NotebookNode, returned: NotebookNode) -> dict[str, Written]:
+    """What came back for each exercise, by name; exercises whose cells are gone are left out.
+
+    Of several cells that were written in, the one that was given out counts, else the last.
 
     Args:
         original: the page as given out.
         returned: the page that came back.
     """
-    given = {name: normal(cell.source) for name, cell in exercise_cells(original).items()}
-    return {n for n, cell in exercise_cells(returned).items() if n in given and normal(cell.source) != given[n]}
+    found = {}
+    for name, stub in exercise_cells(original).items():
+        cells = [cell for cell in returned.cells if _exercise_of(cell) == name]
+        attempts = [cell for cell in cells if _is_written_in(cell, stub)]
+        if cells:
+            ours = [cell for cell in attempts if cell.get("id") == stub.id]
+            found[name] = Written((ours or attempts or cells)[-1], len(attempts))
+    return found
+
+
+def _is_written_in(cell: NotebookNode, stub: NotebookNode) -> bool:
+    """Whether a cell holds other code than it had; where nothing checks it, a comment is an answer, too."""
+    if normal(cell.source) != normal(stub.source):
+        return True
+    return "check(" not in stub.source and cell.source.split() != stub.source.split()
 
 
 def normal(source: str) -> str:
-    """Code without comments and layout; text that is no Python without blanks.
+    """Code without comments and layout; text that is no Python, or nothing but comments, without blanks.
 
     Args:
         source: of a cell.
@@ -62,7 +95,7 @@ def normal(source: str) -> str:
     True
     """
     try:
-        return ast.unparse(ast.parse(source))
+        return ast.unparse(ast.parse(source)) or "".join(source.split())
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two: nested too deeply
         return "".join(source.split())
 

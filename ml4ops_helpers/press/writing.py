@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+ESCAPE = "backslashreplace"
+"""How half a character is written, which a kernel may print: as JSON writes it."""
+
 
 def replace_text(path: Path, text: str) -> None:
     """Write a text under a temporary name and rename it.
@@ -14,5 +17,9 @@ def replace_text(path: Path, text: str) -> None:
         text: its content.
     """
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    try:
+        temporary.write_text(text, encoding="utf-8", errors=ESCAPE)
+        temporary.replace(path)
+    except OSError:  # such as a full disk
+        temporary.unlink(missing_ok=True)
+        raise

@@ -8,8 +8,9 @@ from ml4ops_helpers.press.pages import load_page
 
 
 @pytest.fixture
-def kernels(monkeypatch):
-    """Pretended kernels in place of the real ones, on four cores."""
+def kernels(monkeypatch, tmp_path):
+    """Pretended kernels in place of the real ones, on four cores, with a cache that no other test uses."""
+    monkeypatch.setenv("ML4OPS_CACHE", str(tmp_path / "cache"))
     pretended = Kernels()
     monkeypatch.setattr(runner, "Run", pretended.start)
     monkeypatch.setattr(runner, "count_cores", lambda: 4)

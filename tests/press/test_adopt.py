@@ -9,6 +9,7 @@ import pytest
 from tiny_pages import write_page
 
 from ml4ops_helpers.cli import main
+from ml4ops_helpers.press import adopt as adopt_module
 from ml4ops_helpers.press.adopt import adopt
 from ml4ops_helpers.press.pages import load_page
 from ml4ops_helpers.press.repository import read_config, repository_of
@@ -107,6 +108,34 @@ def test_where_nothing_is_left_nothing_is_told(small_fork, capsys):
     assert main(["adopt", "fen/waters", "--root", str(small_fork)]) == 0
     assert main(["adopt", "fen/waters", "--root", str(small_fork)]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_files_that_are_no_text_stay_and_lines_end_as_they_did(small_fork):
+    (small_fork / "old.txt").write_bytes("Zoë of old-lab/floods".encode("latin-1"))
+    (small_fork / "windows.md").write_bytes(b"old-lab/floods\r\nend\r\n")
+    config = (small_fork / "_config.yml").read_bytes().replace(b"\n", b"\r\n")
+    (small_fork / "_config.yml").write_bytes(config)
+    assert adopt(small_fork, "fen/waters") == ["README.md", "_config.yml", "windows.md"]
+    assert (small_fork / "old.txt").read_bytes() == "Zoë of old-lab/floods".encode("latin-1")
+    assert (small_fork / "windows.md").read_bytes() == b"fen/waters\r\nend\r\n"
+    assert (small_fork / "_config.yml").read_bytes() == config.replace(b"old-lab/floods", b"fen/waters")
+
+
+def test_a_move_that_broke_off_can_be_made_again(small_fork, monkeypatch):
+    (small_fork / "zebra.md").write_text("old-lab/floods\n")
+    replace = adopt_module._replace
+
+    def full(path, text):
+        if path.name == "zebra.md":
+            raise OSError("no space left on device")
+        replace(path, text)
+
+    monkeypatch.setattr(adopt_module, "_replace", full)
+    with pytest.raises(OSError, match="no space"):
+        adopt(small_fork, "fen/waters")
+    monkeypatch.undo()
+    assert adopt(small_fork, "fen/waters") == ["_config.yml", "zebra.md"]
+    assert (small_fork / "zebra.md").read_text() == "fen/waters\n"
 
 
 @pytest.mark.parametrize("slug", ["flood-course", "a/b/c", "https://github.com/a/b", "a b/c", "a/b.git"])

@@ -163,11 +163,17 @@ try:
     socket.create_connection(("192.0.2.1", 80), 1)
 except OSError as error:
     print(error)
+for kind, name, *data in ((socket.SOCK_STREAM, "connect_ex"), (socket.SOCK_DGRAM, "sendto", b"x")):
+    with socket.socket(type=kind) as outside:
+        try:
+            print(getattr(outside, name)(*data, ("192.0.2.1", 80)))
+        except OSError as error:
+            print(error)
 """
     done = subprocess.run(
         [sys.executable, "-c", program], env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True
     )
-    assert done.stdout == "network is blocked: 192.0.2.1\n"
+    assert done.stdout == "network is blocked: 192.0.2.1\n" * 3
 
 
 def test_a_page_runs_in_an_empty_folder_with_an_empty_cache(tmp_path, monkeypatch):

@@ -40,6 +40,7 @@ PACKAGE = {
     "press/run.py": "x = 1\n",
     "cli.py": "y = 1\n",
 }
+LOCK = "numpy==2.4.0  # arrays\nscipy==1.13\nrivers @ https://example.org/rivers.whl#sha256=11\n"
 IMPORT, CALL = "from floods import numbers as n", "print(n.double(1))"
 CELLS = {
     "01_class": ("from floods.maps import Map\n\nprint(Map().area())",),
@@ -65,7 +66,7 @@ class Book:
             self.write(self.package / name, text)
         for name in CELLS:
             self.page(name)
-        self.write(root / "requirements.lock", "numpy==2.4.0  # arrays\nscipy==1.13\n")
+        self.write(root / "requirements.lock", LOCK)
         self.write(self.data / "train" / "a.tif", "0123")
 
     def write(self, path: Path, text: str) -> None:
@@ -157,6 +158,7 @@ EDITS = {
     "data file renamed": (lambda b: (b.data / "train" / "a.tif").rename(b.data / "train" / "c.tif"), ALL),
     "data file touched": (lambda b: os.utime(b.data / "train" / "a.tif"), set()),
     "lock bump": (lambda b: b.replace("requirements.lock", "2.4.0", "2.4.1"), ALL),
+    "hash of a package at an address": (lambda b: b.replace("requirements.lock", "sha256=11", "sha256=22"), ALL),
     "lock comment": (lambda b: b.replace("requirements.lock", "# arrays", "# numbers"), set()),
     # A page: what is run counts, not how it is told or shown.
     "prose cell": (lambda b: b.page("02_module", IMPORT, "# Two times one.", CALL), set()),
@@ -222,6 +224,7 @@ def test_there_are_enough_edits():
         ("from floods.deep import dry\n\n%timeit 1 + 1", ("deep.py", "return 0", "return 1"), False),
         ("for", ("deep.py", "return 0", "return 1"), True),
         ("from floods.numbers import double\n\nhelp(double)", ("numbers.py", '"""Twice."""', '"""Two."""'), True),
+        ("from floods.numbers import double\n\n%psource double", ("numbers.py", "# as one", "# as each"), True),
         ("from floods.numbers import double\n\ndouble?", ("numbers.py", "# as one", "# as each"), True),
         ("import floods\n\nfloods.__file__", ("templates/report.html", "<p>", "<b>"), True),
     ],
@@ -231,6 +234,144 @@ def test_when_in_doubt_a_page_runs(book, cell, edit, runs):
     book.run()
     book.replace(f"floods/{edit[0]}", *edit[1:])
     assert ("05_plain" in book.run()) is runs
+
+
+DRY = ("deep.py", "return 0", "return 1")
+OWN = ("h.py", "return 0", "return 1")
+PAGE = ("templates/report.html", "<p>", "<b>")
+HERE = "from pathlib import Path\n\n"
+ONE = "def one():\n    return 0\n\n\n"
+HIDDEN = {
+    # What a helper named ``h`` holds, what of it a page uses, and the edit that must let the page run again.
+    "else of what only type checkers see": (
+        "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    A: int\nelse:\n    A = 3\n",
+        "A",
+        ("h.py", "= 3", "= 4"),
+    ),
+    "what type checkers do not see": (
+        "from typing import TYPE_CHECKING\n\nif not TYPE_CHECKING:\n    A = 3\n",
+        "A",
+        ("h.py", "= 3", "= 4"),
+    ),
+    "file of the package as a resource": (
+        "from importlib import resources\n\n\ndef f():\n    return resources.files(__package__) / 'templates'\n",
+        "f()",
+        PAGE,
+    ),
+    "file beside the file of a function": (
+        f"import inspect\n{HERE}\ndef f():\n    return Path(inspect.getfile(f)).parent / 'templates'\n",
+        "f()",
+        PAGE,
+    ),
+    "file beside the origin of a module": (
+        f"{HERE}\ndef f():\n    return Path(__spec__.origin).parent / 'templates/report.html'\n",
+        "f()",
+        PAGE,
+    ),
+    "file by a path of several parts, beside another text": (
+        f"{HERE}\ndef f():\n    a = 'weights'\n    return Path(__file__).parent / 'templates/report.html', a\n",
+        "f()",
+        PAGE,
+    ),
+    "file by an argument, beside another text": (
+        f"{HERE}\ndef f(a):\n    assert a != 'weights'\n    return Path(__file__).parent / a / 'x'\n",
+        "f('templates')",
+        PAGE,
+    ),
+    "file by its ending, beside another text": (
+        f"{HERE}\ndef f(a='html'):\n    return [*Path(__file__).parent.rglob(f'*.{{a}}'), 'weights']\n",
+        "f()",
+        PAGE,
+    ),
+    "file beside a place of another module": (
+        "from .networks import PLACE\n\n\ndef f():\n    return PLACE.parent / 'templates'\n",
+        "f()",
+        PAGE,
+    ),
+    "module by a sum, beside another text": (
+        "from importlib import import_module\n\n\n"
+        "def f(a):\n    return a == 'maps' or import_module('.' + a, __package__)\n",
+        "f('deep')",
+        DRY,
+    ),
+    "module by a renamed function": (
+        "from importlib import import_module as load\n\n\ndef f(a):\n    return load(__package__ + '.' + a)\n",
+        "f('deep')",
+        DRY,
+    ),
+    "module by its loader": (
+        "import importlib.util as u\n\n\ndef f(a):\n    return u.find_spec('floo' + a).loader.load_module()\n",
+        "f('ds')",
+        DRY,
+    ),
+    "function by a search": (
+        "from pydoc import locate\n\n\ndef f():\n    return locate(__package__ + '.deep.dry')\n",
+        "f()",
+        DRY,
+    ),
+    "function in a pickle": (
+        "import pickle\n\n\ndef f(a):\n    return pickle.loads(a)\n",
+        "f(b'cfloods.deep\\ndry\\n.')",
+        DRY,
+    ),
+    "modules, imported": (
+        "from sys import modules\n\n\n" + ONE + "def f():\n    return modules[__name__]\n",
+        "f()",
+        OWN,
+    ),
+    "modules, of a renamed module": (
+        "import sys as s\n\n\n" + ONE + "def f():\n    return s.modules[__name__]\n",
+        "f()",
+        OWN,
+    ),
+    "names that a function sees": (ONE + "def f(a):\n    return f.__globals__[a]()\n", "f('one')", OWN),
+    "names of a module, vars": (ONE + "ALL = dict(vars())\n", "ALL", OWN),
+    "names of a module, locals": (ONE + "ALL = dict(locals())\n", "ALL", OWN),
+    "classes made from a class": (
+        "class A:\n    pass\n\n\nclass B(A):\n    def one(self):\n        return 0\n\n\n"
+        "def f():\n    return A.__subclasses__()\n",
+        "f()",
+        OWN,
+    ),
+    "classes kept by an inherited metaclass": (
+        "ALL = []\n\n\nclass M(type):\n    def __init__(cls, *a):\n        ALL.append(cls)\n\n\n"
+        "class A(metaclass=M):\n    pass\n\n\nclass B(A):\n    def one(self):\n        return 0\n",
+        "ALL",
+        OWN,
+    ),
+    "seed of a harmless package": (
+        "import numpy as np\n\n_ = np.random.seed(0)\n\n\ndef f():\n    return 1\n",
+        "f()",
+        ("h.py", "seed(0)", "seed(1)"),
+    ),
+    "default that acts": ("ALL = {}\n\n\ndef f(_=ALL.update(a=1)):\n    pass\n", "ALL", ("h.py", "a=1", "a=2")),
+    "decorator that is only called like a harmless one": (
+        "ALL = []\n\n\nclass steps:\n    @staticmethod\n    def cache(g):\n        ALL.append(g)\n\n\n"
+        "@steps.cache\ndef one():\n    return 0\n",
+        "ALL",
+        OWN,
+    ),
+}
+
+
+@pytest.mark.parametrize("how", HIDDEN)
+def test_what_a_helper_reaches_without_naming_it_counts(book, how):
+    source, use, edit = HIDDEN[how]
+    book.write(book.package / "h.py", source)
+    book.page("05_plain", f"from floods.h import {use.partition('(')[0]}\n\n{use}")
+    book.run()
+    assert book.run() == set()
+    book.replace(f"floods/{edit[0]}", *edit[1:])
+    assert "05_plain" in book.run()
+
+
+def test_a_place_with_plain_texts_reaches_nothing_else(book):
+    book.write(book.package / "h.py", f"{HERE}\ndef f():\n    return Path(__file__).parent / 'templates/report.html'\n")
+    book.page("05_plain", "from floods.h import f\n\nf()")
+    book.run()
+    book.replace("floods/deep.py", "return 0", "return 1")
+    book.replace("floods/weights/net.bin", "0123", "0124")
+    assert "05_plain" not in book.run()
 
 
 def test_a_member_of_a_family_of_modules_counts_for_the_page_that_names_it(book):
@@ -302,6 +443,59 @@ def test_a_page_runs_again_when_its_project_changes(book, monkeypatch, edit, run
     assert book.run() == set()
     edit(book, project)
     assert book.run() == ({"03_lazy"} if runs else set())
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A folder of files elsewhere, to which links may lead."""
+    (tmp_path / "store").mkdir()
+    for name in "st":
+        (tmp_path / "store" / f"{name}.tif").write_text(name)
+    return tmp_path / "store"
+
+
+@pytest.mark.parametrize("link", ["folder", "file", "swap", "circle", "broken"])
+def test_data_behind_links_count(book, store, link):
+    targets = {"folder": {"all": store}, "circle": {"all": store}, "broken": {"s": store / "none.tif"}}
+    links = targets.get(link, {name: store / f"{name}.tif" for name in "st"})
+    for name, target in links.items():
+        (book.data / name).symlink_to(target)
+    if link == "circle":
+        (store / "again").symlink_to(book.data)
+    book.run()
+    assert book.run() == set()
+    if link == "swap":
+        for name, other in ("st", "ts"):
+            (book.data / name).unlink()
+            (book.data / name).symlink_to(store / f"{other}.tif")
+    elif link == "broken":
+        (store / "none.tif").write_text("here")
+    else:
+        (store / "s.tif").write_text("other")
+    assert book.run() == ALL
+
+
+@pytest.mark.parametrize("where", ["tables", "tables/link"])
+def test_files_that_a_page_reads_through_links_count(book, monkeypatch, store, where):
+    monkeypatch.chdir(book.root)
+    subprocess.run("git init -q", shell=True, cwd=book.root, check=True)
+    (book.root / "tables").mkdir()
+    (book.root / "tables/link").symlink_to(store)
+    book.page("03_lazy", reads=[where])
+    book.run()
+    assert book.run() == set()
+    book.write(store / "s.tif", "other")
+    assert book.run() == {"03_lazy"}
+
+
+def test_a_folder_to_read_of_which_git_ignores_everything_is_told(book, monkeypatch):
+    monkeypatch.chdir(book.root)
+    book.write(book.root / ".gitignore", "shared/")
+    book.write(book.root / "shared/a.csv", "1")
+    subprocess.run("git init -q", shell=True, cwd=book.root, check=True)
+    book.page("03_lazy", reads=["shared"])
+    with pytest.raises(PageError, match=r"03_lazy.*ml4ops\.reads names 'shared', but git ignores all files there"):
+        book.run()
 
 
 def test_a_project_that_is_not_there_is_told(book, monkeypatch):

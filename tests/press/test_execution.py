@@ -9,7 +9,11 @@ import time
 import nbformat
 import psutil
 import pytest
+import yaml
 from tiny_pages import write_page
+
+from ml4ops_helpers.press.execute import _last_words
+from ml4ops_helpers.press.pages import as_yaml
 
 GOOD = (
     ("from ml4ops_helpers import lesson as lessons\n\nlesson = lessons.start('01_a', profile, seed)", "setup"),
@@ -82,3 +86,41 @@ def test_a_killed_run_leaves_no_kernel(tmp_path):
         assert process.stderr.read() == "interrupted\n"
     psutil.wait_procs([kernel], timeout=10)
     assert not kernel.is_running()
+
+
+VALUES = {
+    "small": 1e-5,
+    "large": 1e22,
+    "least": 5e-324,
+    "whole": 2**70,
+    "off": -0.0,
+    "fast": True,
+    "wave": "🌊 \u2028\x85\x1b",
+    "empty": "",
+    **{f"text {text}": text for text in ("yes", "12:30", "1e5", "1e-05", "null", "2026-01-01", "007", "a: b\n ")},
+}
+
+
+def test_parameters_reach_papermill_as_they_are():
+    from papermill.cli import NoDatesSafeLoader  # what reads them there
+
+    read = yaml.load(as_yaml(VALUES), Loader=NoDatesSafeLoader)
+    assert {name: repr(value) for name, value in read.items()} == {name: repr(value) for name, value in VALUES.items()}
+
+
+def test_parameters_reach_the_page_as_they_are(tmp_path, run):
+    values = {"rate": 1e-5, "word": "🌊", "count": 2**70, "hour": "12:30"}
+    declared = "\n".join(f"{name}: {type(value).__name__} = {value!r}" for name, value in values.items())
+    write_page(tmp_path / "notebooks", "01_a", f"print({', '.join(values)})", parameters=(declared,))
+    outcome = run(parameters={"rate": 2e-7})["01_a"]
+    assert (outcome.state, outcome.message) == ("run", "")
+    page = nbformat.read(tmp_path / "out" / "01_a.ipynb", as_version=4)
+    assert page.cells[2].outputs[0].text == f"2e-07 🌊 {2**70} 12:30\n"
+    assert all("ml4ops" not in cell.source for cell in page.cells[:3])
+
+
+def test_papermill_that_was_killed_could_not_tell_why():
+    log = "[IPKernelApp] WARNING | Kernel is running over TCP without encryption.\n"
+    assert _last_words(log, -9) == _last_words("trouble\n", -9) == "it was killed"
+    assert _last_words(f"trouble\n{log}", 1) == "trouble"
+    assert _last_words(f"nbclient.exceptions.DeadKernelError: Kernel died\n{log}", -9).endswith("Kernel died")

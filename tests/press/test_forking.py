@@ -75,6 +75,32 @@ def test_pages_share_nothing_but_what_is_imported(tmp_path):
     assert said[0][3] != said[1][3]
 
 
+def test_a_page_has_no_helper_that_another_page_imports(tmp_path):
+    ask = (
+        "import sys\n\nimport ml4ops_helpers",
+        "print(hasattr(ml4ops_helpers, 'metrics'))\n"
+        "print([m for m in sys.modules if m.startswith('ml4ops')], 'numpy' in sys.modules)",
+    )
+    first = load_page(write_page(tmp_path, "01_a", "from ml4ops_helpers.metrics import np"))
+    second = load_page(write_page(tmp_path, "02_b", *ask))
+    with Keeper() as keeper:
+        finish(Run(first, first.defaults, 1, 60, keeper=keeper))
+        told = finish(Run(second, second.defaults, 1, 60, keeper=keeper))[0].cells[-1].outputs[0].text
+        assert keeper.doubt == ""
+    assert told.splitlines() == ["False", "['ml4ops_helpers'] True"]
+
+
+def test_memory_counts_what_a_page_starts(tmp_path):
+    hold = "import subprocess, sys, time\n\nhold = 'import time; x = bytearray(200_000_000); print(); time.sleep(60)'"
+    start = "held = [subprocess.Popen([sys.executable, '-c', hold], stdout=subprocess.PIPE) for _ in range(2)]"
+    wait = "for process in held:\n    process.stdout.readline()\n\ntime.sleep(1)"
+    page = load_page(write_page(tmp_path, "01_a", hold, start, wait))
+    with Keeper() as keeper:
+        run = Run(page, page.defaults, 1, 60, keeper=keeper)
+        finish(run)
+    assert 400 < run.peak_mb < 1000
+
+
 def test_imports_that_are_not_quiet_or_start_threads_give_ordinary_kernels(tmp_path, monkeypatch):
     (tmp_path / "loud.py").write_text("import sys\n\nprint('mind this', file=sys.stderr)\n")
     (tmp_path / "busy.py").write_text(

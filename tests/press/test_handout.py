@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +13,15 @@ import pytest
 from tiny_pages import write_page
 
 from ml4ops_helpers.cli import main
+from ml4ops_helpers.press import rerun
 from ml4ops_helpers.press.collect import collect
 from ml4ops_helpers.press.copies import without_solutions
 from ml4ops_helpers.press.handout import write_handout
 from ml4ops_helpers.press.owners import HandoutError, read_students
-from ml4ops_helpers.press.pages import load_page
+from ml4ops_helpers.press.pages import PageError, load_page
 from ml4ops_helpers.press.plans import read_plan
 from ml4ops_helpers.press.results import write_results
+from ml4ops_helpers.press.runner import Outcome
 from ml4ops_helpers.press.verdicts import exercise_cells
 
 ROOT = Path(__file__).parents[2]
@@ -117,6 +120,54 @@ def test_a_solution_within_prose_goes_and_the_prose_stays():
     assert without_solutions(book).cells[0].source.split() == ["Before.", "After."]
 
 
+HIDDEN = {
+    "lines of Windows": (SOLUTION + "\n").replace("\n", "\r\n"),
+    "longer last fence": SOLUTION + "`",
+    "indented": "1. Think.\n\n" + "\n".join(f"   {line}" for line in SOLUTION.splitlines()),
+    "tildes": SOLUTION.replace("````", "~~~~"),
+    "blank before the name": SOLUTION.replace("````{", "```` {"),
+    "two blanks": SOLUTION.replace("} Solution", "}  Solution"),
+    "dropdown": SOLUTION.replace("{admonition}", "{dropdown}"),
+    "not closed": SOLUTION[:-5],
+    "HTML": "<details>\n<summary>Solution</summary>secret</details>",
+}
+
+
+@pytest.mark.parametrize("text", HIDDEN.values(), ids=HIDDEN)
+def test_a_solution_goes_in_whatever_form_it_is_written(text):
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(f"Before.\n\n{text}\n\nAfter.")])
+    left = without_solutions(book).cells[0].source
+    assert "Before." in left
+    assert "secret" not in left
+
+
+def test_cells_tagged_solution_go():
+    tagged = nbformat.v4.new_code_cell("secret = 4", metadata={"tags": ["solution"]})
+    assert without_solutions(nbformat.v4.new_notebook(cells=[tagged])).cells == []
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        (nbformat.v4.new_markdown_cell("````{note} A solution\nsecret\n````"), "`````{note} A solution` seems to"),
+        (nbformat.v4.new_markdown_cell("- <summary>My solutions</summary> secret"), "`<summary>My solutions` seems"),
+        (nbformat.v4.new_markdown_cell("Look.\n\n### Solution\n\nsecret"), "`### Solution` seems to announce"),
+        (nbformat.v4.new_code_cell("secret = 4", metadata={"tags": ["hide-solution"]}), "is tagged 'hide-solution'"),
+    ],
+)
+def test_what_may_be_a_solution_is_not_given_out(handout, tmp_path, capsys, cell, said):
+    write_page(tmp_path / "notebooks", "03_left", "x = 1", after=[], minutes=5)
+    book = nbformat.read(tmp_path / "notebooks/03_left.ipynb", as_version=4)
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=[*book.cells, cell], metadata=book.metadata),
+        tmp_path / "notebooks/03_left.ipynb",
+    )
+    with pytest.raises(PageError, match=r"03_left\.ipynb, cell 4: ") as refused:
+        handout()
+    assert said in str(refused.value)
+    assert not (tmp_path / "handout").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -166,6 +217,16 @@ def test_work_that_came_back_is_never_written_over(handout):
     with pytest.raises(HandoutError, match="may hold students' work; give a new folder"):
         handout()
     assert told(students)["Zoë", "02.1"].state == "answered"
+
+
+def test_folders_beside_the_handout_stay_as_they_are(handout, tmp_path):
+    mine = tmp_path / "handout.part/mine.txt"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    before = {p.name for p in tmp_path.iterdir()}
+    handout()
+    assert mine.read_text() == "mine"
+    assert {p.name for p in tmp_path.iterdir()} == before | {"handout", "students.csv"}
 
 
 def test_what_a_returned_notebook_shows_is_told(handout):
@@ -291,6 +352,111 @@ def test_answers_are_run_in_pages_as_given_out(handout, monkeypatch, tmp_path):
     assert (again["Ada__02_new"], again["Bob__02_new"]) == ("unchanged", "unchanged")
     run = load_page(students.parent / "checked/sources/Ada__02_new.ipynb")
     assert run.defaults == {"profile": "smoke", "seed": answers[0].owner.seed}
+
+
+@pytest.mark.parametrize("line", ["!echo depth", "seed = 5", "%%capture", "exit()"])
+def test_what_one_student_writes_stops_nobody_else(handout, monkeypatch, tmp_path, line):
+    monkeypatch.setenv("ML4OPS_CACHE", str(tmp_path / "cache"))
+    students = handout("name\nAda\nBob\n")
+    answer(students, "Ada", GOOD)
+    answer(students, "Bob", f"{line}\n{GOOD}")
+    answers = told(students, run=True, jobs=2)
+    assert answers["Ada", "02.1"].state == "right"
+    bob = answers["Bob", "02.1"]
+    assert bob.state == "right" or "was not run to its end" in bob.remark
+
+
+DAMAGE = {
+    "nested": lambda text: '{"a":' * 100_000 + "1" + "}" * 100_000,
+    "half a sign shown": lambda text: text.replace("not yet.", "not yet \\ud83d."),
+    "half a sign written": lambda text: text.replace("return dn", "return '\\ud83d'"),
+}
+
+
+@pytest.mark.parametrize("run", [False, True], ids=["read", "run"])
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_no_file_of_one_student_keeps_the_tables_from_being_written(handout, monkeypatch, tmp_path, damage, run):
+    monkeypatch.setenv("ML4OPS_CACHE", str(tmp_path / "cache"))
+    students = handout()
+    answer(students, "Zoë", STUB.replace("...", "dn"), printed="02.1: not yet. Look.\n")
+    path = students / "Zoë/02_new.ipynb"
+    path.write_text(damage(path.read_text()))
+    answers = told(students, run=run)
+    write_results(collect(students.parent), students.parent)
+    nested = answers["Zoë", "02.1"].remark == "not a valid notebook (nested too deeply)"
+    assert nested or answers["Zoë", "02.1"].check.startswith("02.1: not yet")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are Unicode there")
+def test_names_in_old_signs_are_told(handout):
+    students = handout()
+    (students / "Zoë/x\udceb.ipynb").write_text("{}")
+    collected = collect(students.parent)
+    assert collected.strays == ("Zoë/x?.ipynb: has the name of no page that was given out",)
+    write_results(collected, students.parent)
+
+
+def test_an_answer_in_words_is_an_answer(handout):
+    students = handout()
+    path = students / "Zoë/01_old.ipynb"
+    book = nbformat.read(path, as_version=4)
+    exercise_cells(book)["1"].source += "# Four metres, as the gauge at the bridge shows."
+    nbformat.write(book, path)
+    assert [told(students)["Zoë", name].state for name in ("1", "2")] == ["answered", "blank"]
+
+
+@pytest.mark.parametrize(("below", "stub"), [(True, STUB), (True, STUB.replace("...", "dn")), (False, GOOD)])
+def test_of_several_cells_the_one_given_out_counts_if_it_was_written_in(handout, below, stub):
+    students = handout()
+    answer(students, "Zoë", stub, printed="02.1: right. Well done.\n" if stub == GOOD else "02.1: not yet.\n")
+    path = students / "Zoë/02_new.ipynb"
+    book = nbformat.read(path, as_version=4)
+    other = nbformat.v4.new_code_cell(GOOD if below else 'check("02.1", lambda dn, offset: dn)')
+    other.outputs = [nbformat.v4.new_output("stream", name="stdout", text="02.1: right. Well done.\n")] * below
+    book.cells.insert(len(book.cells) if below else -1, other)
+    nbformat.write(book, path)
+    found = told(students)["Zoë", "02.1"]
+    assert found.state == ("wrong" if "return dn" in stub else "right")
+    assert found.remark == ("" if stub == STUB else "2 cells answer 02.1; one was read")
+
+
+@pytest.mark.parametrize(
+    ("source", "remark"),
+    [
+        ("import matplotlib.pyplot as plt\n\nplt.plot([1, 2])\nplt.show()\n" + GOOD, ""),
+        ("from ml4ops_helpers.exercises import check\n" + GOOD, ""),
+        (GOOD + "\n'a model'.eval() if 0 else None", ""),
+        ("import ml4ops_helpers.exercises as e\n" + GOOD, "names ml4ops_helpers.exercises: read what it does"),
+        (GOOD.replace("return ", "return eval('1') * "), "names eval: read what it does"),
+    ],
+)
+def test_a_right_answer_gets_a_remark_only_where_it_may_change_its_judge(
+    handout, monkeypatch, tmp_path, source, remark
+):
+    monkeypatch.setenv("ML4OPS_CACHE", str(tmp_path / "cache"))
+    students = handout("name\nAda\n")
+    answer(students, "Ada", source)
+    found = told(students, run=True)["Ada", "02.1"]
+    assert (found.state, found.remark) == ("right", remark)
+
+
+def test_a_page_that_never_began_is_not_told_from_an_earlier_run(handout, monkeypatch, tmp_path):
+    students = handout("name\nAda\n")
+    answer(students, "Ada", GOOD)
+    old = students.parent / "checked/notebooks/Ada__02_new.failed.ipynb"
+    old.parent.mkdir(parents=True)
+    shutil.copy(students / "Ada/02_new.ipynb", old)
+    caches = []
+
+    def lost(pages, *_, **__):
+        caches.extend(Path(page.environment["ML4OPS_CACHE"]) for page in pages)
+        return [Outcome(page.name, "failed", message="it was killed") for page in pages]
+
+    monkeypatch.setattr(rerun, "run_pages", lost)
+    assert told(students, run=True)["Ada", "02.1"].remark == "it was killed; was not run to its end"
+    assert not old.exists()
+    assert len(caches) == 1
+    assert not caches[0].is_relative_to(students.parent)  # the tokens and other students' copies are there
 
 
 def test_the_tables_hold_every_answer_and_no_formula(handout):

@@ -11,8 +11,8 @@ from tiny_pages import write_page
 from ml4ops_helpers.press import keys
 from ml4ops_helpers.press.package import Package
 from ml4ops_helpers.press.pages import load_page
-from ml4ops_helpers.press.reach import reached
-from ml4ops_helpers.press.syntax import acts, bound_names
+from ml4ops_helpers.press.reach import reached, statement_text
+from ml4ops_helpers.press.syntax import acts, bound_names, parse_cells
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,6 +74,43 @@ def test_the_keys_of_eight_pages_take_less_than_two_seconds():
 
 
 PACKAGE = Package(keys.PACKAGE)
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+LEFT = {
+    "01_scope_the_problem": [("lesson", "read_targets")],
+    "03_train_a_model": [("tracking", "trained_model"), ("tracking", "trained_path")],
+}
+"""Helpers that find what a page left for others."""
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_page_goes_after_those_whose_files_it_finds(path):
+    page = load_page(path)
+    found = reached(PACKAGE, [str(source) for source, _ in keys.code_of(page.notebook)])
+    for maker, helpers in LEFT.items():
+        for module, name in helpers:
+            [statement] = PACKAGE.module(module).bound[name]
+            finds = statement_text(module, statement) in found
+            assert not finds or page.name == maker or maker in page.after, f"{page.name} calls {name}: after {maker}"
+
+
+def test_helpers_that_find_what_pages_left_are_seen():
+    cell = "from ml4ops_helpers.tracking import trained_model\n\ntrained_model()"
+    for name in ("trained_model", "trained_path"):
+        [statement] = PACKAGE.module("tracking").bound[name]
+        assert statement_text("tracking", statement) in reached(PACKAGE, [cell])
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_page_lists_the_projects_that_it_opens(path):
+    page = load_page(path)
+    calls = [n for source, _ in keys.code_of(page.notebook) for n in called(str(source))]
+    opened = {c.args[0].value for c in calls if ast.unparse(c.func) in ("Project.open", "projects.Project.open")}
+    assert opened <= set(page.notebook.metadata.ml4ops.get("projects", []))
+
+
+def called(source):
+    body = parse_cells([source])[1]
+    return [n for n in ast.walk(body) if isinstance(n, ast.Call)] if body else []
 
 
 def parts(cells):
@@ -119,3 +156,8 @@ def test_what_a_statement_binds_and_whether_it_acts(source, names, does):
     statement = ast.parse(source).body[0]
     assert bound_names(statement) >= names
     assert acts(statement) is does
+
+
+def test_a_mark_at_the_beginning_of_a_helper_is_no_code(tmp_path):
+    (tmp_path / "water.py").write_text("\ufeffa = 1\n", encoding="utf-8")
+    assert len(Package(tmp_path).module("water").statements) == 1

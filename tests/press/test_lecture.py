@@ -25,6 +25,7 @@ from ml4ops_helpers.press.lecture_log import log_results
 from ml4ops_helpers.press.notebook_html import write_notebook_html
 from ml4ops_helpers.press.plans import PlanError, read_plan
 from ml4ops_helpers.press.publish import RECORD_MIME
+from ml4ops_helpers.press.runner import Outcome
 from ml4ops_helpers.press.timetables import write_timetables
 
 ROOT = Path(__file__).parents[2]
@@ -102,6 +103,10 @@ def test_a_run_goes_after_the_run_with_its_parameters(plan):
         (
             {"title": "T", "runs": [{"pages": ["01"], "cases": {"../x": {"seed": 1}}}]},
             r"entry 1: case '\.\./x'; name it with letters",
+        ),
+        (
+            {"title": "T", "runs": [{"pages": ["01"], "cases": {"x" * 61: {"seed": 1}}}]},
+            r"entry 1: case 'x+'; name it with letters, .*, at most 60",
         ),
         ({"title": "T", "runs": [{"pages": ["01"]}, {"pages": "all"}]}, r"plan\.yml: run 01_a is there twice"),
         (
@@ -243,12 +248,13 @@ def test_the_report_stands_alone_and_tells_what_failed(three_seeds, kernels, tmp
     results = run_lecture(three_seeds, out, jobs=2, retries=0)
     good = out / "notebooks/01_a__seed-1.ipynb"
     book = nbformat.read(good, as_version=4)
-    book.metadata.ml4ops.run["record"] = {"metrics": {"water IoU": 0.54321, "verdict": "<go>", "recall": None}}
+    book.cells[2].metadata["mystnb"] = {"image": {"alt": "A line that rises."}}
     alt = {"image/png": {"alt": "A line that rises."}}
     book.cells[2].outputs = [nbformat.v4.new_output("display_data", data={"image/png": PIXEL}, metadata=alt)]
     nbformat.write(book, good)
-    again = run_lecture(three_seeds, out, jobs=2, retries=0)
-    html = lecture_report.write_report(again, three_seeds.title, out, "MLflow: out of reach").read_text()
+    metrics = {"water IoU": 0.54321, "verdict": "<go>", "recall": None}
+    told = [replace(r, metrics=metrics) if r.notebook == good else r for r in results]
+    html = lecture_report.write_report(told, three_seeds.title, out, "MLflow: out of reach").read_text()
     assert "<strong>4 of 6 runs are there.</strong>" in html
     assert "<h1>Three &lt;seeds&gt;</h1>" in html
     assert "MLflow: out of reach" in html
@@ -343,8 +349,11 @@ def test_a_notebook_is_written_as_html_again_only_when_it_changed(tmp_path):
     path = write_page(tmp_path, "01_a", "x = 1")
     first = write_notebook_html(path).stat().st_mtime_ns
     assert write_notebook_html(path).stat().st_mtime_ns == first
-    os.utime(path, ns=(first + 1, first + 1))
-    assert write_notebook_html(path).stat().st_mtime_ns > first
+    book = nbformat.read(path, as_version=4)
+    book.cells[0].source = "# Turned back"
+    nbformat.write(book, path)
+    os.utime(path, ns=(first - 10**10, first - 10**10))  # a clock that was set back
+    assert "Turned back" in write_notebook_html(path).read_text()
 
 
 def test_a_store_out_of_reach_costs_a_line_and_no_run(three_seeds, tmp_path, monkeypatch):
@@ -355,6 +364,52 @@ def test_a_store_out_of_reach_costs_a_line_and_no_run(three_seeds, tmp_path, mon
     complaint = log_results(results, three_seeds.title, tmp_path / "out")
     assert complaint.startswith("MLflow: not all runs are recorded (")
     assert "\n" not in complaint
+
+
+def test_the_command_fails_when_a_run_is_not_recorded(three_seeds, tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/file/mlflow.db")
+    folders = ["--notebooks", str(tmp_path / "notebooks"), "--out", str(tmp_path / "out")]
+    assert main(["lecture", str(tmp_path / "plan.yml"), *folders]) == 1
+    said = capsys.readouterr()
+    assert "6 of 6 runs" in said.out
+    assert said.err.startswith("MLflow: not all runs are recorded (")
+    assert "MLflow: not all runs" in (tmp_path / "out/report.html").read_text()
+
+
+def test_what_is_no_picture_is_left_out_of_the_report():
+    whole = nbformat.v4.new_output("display_data", data={"image/png": PIXEL})
+    broken = [
+        nbformat.v4.new_output("display_data", data={"image/png": text}) for text in ("aGVsbG8=", "?", PIXEL[:60])
+    ]
+    cells = [nbformat.v4.new_code_cell(outputs=[output]) for output in (whole, *broken)]
+    assert len(lecture_report._figures(nbformat.v4.new_notebook(cells=cells))) == 1
+
+
+def test_a_failure_is_not_told_from_an_earlier_notebook(three_seeds, kernels, tmp_path, monkeypatch):
+    kernels.broken.add("01_a__seed-2")
+    assert run_lecture(three_seeds, tmp_path / "out", jobs=2, retries=0)[1].notebook
+    lost = lambda pages, *_, **__: [Outcome(p.name, "failed", message="it was killed") for p in pages]  # noqa: E731
+    monkeypatch.setattr(lecture, "run_pages", lost)
+    assert [r.notebook for r in run_lecture(three_seeds, tmp_path / "out", jobs=2, retries=0)] == [None] * 6
+
+
+WORDS = "profile: str = 'lecture'\nseed: int = 0\nword: str = 'a'"
+
+
+@pytest.mark.parametrize("words", [["ä", "ö"], ["?", "!"], ["x" * 300, "x" * 299 + "y"]])
+def test_runs_have_names_that_are_files_and_unlike_each_other(plan, kernels, tmp_path, monkeypatch, words):
+    monkeypatch.setenv("ML4OPS_CACHE", str(tmp_path / "shared"))
+    plan({"title": "T", "runs": [{"pages": "all"}]})
+    write_page(tmp_path / "notebooks", "04_d", "x = 1", parameters=(WORDS,), after=[], minutes=1)
+    page = report(plan, tmp_path, [{"pages": ["04_d"], "grid": {"word": words}}], [{"IoU": 0.5}, {"IoU": 0.25}])
+    assert [h.split(" .ipynb")[0] for h in rows(page.find("table"))[0][1:]] == [f"word {w}" for w in words]
+
+
+@pytest.mark.parametrize("written", ["12:30", "1:30.5", "010"])
+def test_a_number_that_few_would_read_as_such_is_refused(plan, written):
+    with pytest.raises(PlanError, match=f"parameter seed is int, got '{written}'"):
+        plan(f"title: T\nruns:\n- pages: [01_a]\n  parameters: {{seed: {written}}}\n")
 
 
 # Runs with real kernels.

@@ -1,5 +1,7 @@
 """How outputs come to the source, and how a failure is put into words."""
 
+from pathlib import Path
+
 import nbformat
 import pytest
 from tiny_pages import write_page
@@ -9,6 +11,7 @@ from ml4ops_helpers.press import contracts
 from ml4ops_helpers.press import publish as press
 from ml4ops_helpers.press.faults import find_failure
 from ml4ops_helpers.press.pages import PageError
+from ml4ops_helpers.press.writing import replace_text
 
 ALT = "A line that rises from zero to one."
 
@@ -141,3 +144,21 @@ def test_writing_is_whole_or_not_at_all(source, tmp_path):
     press.write_notebook(source, path)
     assert len(nbformat.read(path, as_version=4).cells) == 3
     assert [p.name for p in path.parent.iterdir()] == ["01_a.ipynb"]
+
+
+def test_a_damaged_page_is_written_anew(source, tmp_path):
+    path = tmp_path / "01_a.ipynb"
+    path.write_bytes(b"caf\xe9")
+    press.write_notebook(source, path)
+    assert len(nbformat.read(path, as_version=4).cells) == len(source.cells)
+
+
+def test_nothing_is_left_of_a_file_that_finds_no_room(tmp_path, monkeypatch):
+    def fill(path, *arguments, **options):
+        path.touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", fill)
+    with pytest.raises(OSError, match="No space left"):
+        replace_text(tmp_path / "a.txt", "water")
+    assert list(tmp_path.iterdir()) == []

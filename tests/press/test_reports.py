@@ -91,3 +91,13 @@ def test_the_book_shows_what_its_pages_took(tmp_path):
 
 def test_a_page_that_was_never_run_has_no_timing(tmp_path):
     assert "01_a" not in timings_page([nbformat.read(write_page(tmp_path, "01_a"), as_version=4)])
+
+
+def test_junit_stays_xml_whatever_a_page_says(tmp_path):
+    facts = {"parameters": {"seed": 0}, "record": {"metrics": {"water\ufffe IoU": "\ud83d"}}}
+    write_reports([Outcome("01_a", "failed", 1.0, "no\ufffe wa\ud83dter\x01 \U0001f30a", facts)], tmp_path)
+    (case,) = ET.parse(tmp_path / "junit.xml").getroot().iter("testcase")
+    assert case.find("failure").get("message") == "no water \U0001f30a"
+    assert [p.get("name") for p in case.iter("property")][-1] == "water IoU"
+    (run,) = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert run["message"] == "no\ufffe wa\ud83dter\x01 \U0001f30a"

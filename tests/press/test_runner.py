@@ -1,12 +1,17 @@
 """Which pages run, when, with how many threads, and what is left behind. No kernel is started here."""
 
+import os
+from pathlib import Path
+
 import nbformat
 import pytest
+from filelock import FileLock
 from tiny_pages import write_page
 
 from ml4ops_helpers.press import runner
 from ml4ops_helpers.press.jobs import run_facts
 from ml4ops_helpers.press.pages import PageError
+from ml4ops_helpers.press.publish import RECORD_MIME
 
 
 @pytest.fixture
@@ -196,3 +201,127 @@ def test_the_facts_of_a_run_are_kept_with_the_page(folder, run, kernels, out):
     assert facts["seconds"] == 1.0
     assert len(facts["key"]) == 64
     assert run()["01_a"].state == "run"  # another profile, another page
+
+
+TARGETS = {"contract": {"files": {"targets.json": {}}}}
+
+
+@pytest.fixture
+def chain(folder, kernels, tmp_path, monkeypatch):
+    """A page that leaves its target in the cache, one that shows the target it finds there, and the cache."""
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("ML4OPS_CACHE", str(cache))
+
+    def leave(notebook, parameters):
+        executed = nbformat.from_dict(notebook)
+        for cell in (executed.cells[1], last := executed.cells[2]):
+            cell.execution_count = 1
+        targets = Path(os.environ["ML4OPS_CACHE"]) / "targets.json"
+        if last.source.startswith("leave"):
+            targets.parent.mkdir(exist_ok=True)
+            targets.write_text(last.source.split()[1])
+        shown = targets.read_text() if targets.exists() else "none"
+        last.outputs = [nbformat.v4.new_output("stream", name="stdout", text=shown)]
+        if last.source.endswith("fail"):
+            last.outputs.append(nbformat.v4.new_output("error", ename="ValueError", evalue="dry", traceback=[]))
+        record = {"seconds": 1, "metrics": {}, **parameters}
+        executed.cells[1].outputs = [nbformat.v4.new_output("display_data", data={RECORD_MIME: record})]
+        return executed
+
+    kernels.leave = leave
+    write_page(folder, "01_a", "leave 1", **TARGETS)
+    write_page(folder, "02_b", "show", after=["01_a"])
+    return cache
+
+
+def shown(out):
+    return nbformat.read(out / "02_b.ipynb", as_version=4).cells[2].outputs[0].text
+
+
+def test_a_file_left_by_a_failed_run_reaches_no_other_page(chain, folder, run, out):
+    run()
+    write_page(folder, "01_a", "leave 2 fail", **TARGETS)
+    assert states(run()) == {"01_a": "failed", "02_b": "skipped"}
+    write_page(folder, "01_a", "leave 1", **TARGETS)
+    write_page(folder, "02_b", "show it", after=["01_a"])
+    assert states(run()) == {"01_a": "run", "02_b": "run"}
+    assert shown(out) == "1"
+
+
+@pytest.mark.parametrize("where", ["another", "emptied", "changed"])
+def test_a_page_runs_again_where_its_files_are_not_those_of_its_run(chain, run, tmp_path, monkeypatch, where):
+    run()
+    if where == "another":
+        monkeypatch.setenv("ML4OPS_CACHE", str(tmp_path / "cache_2"))
+    elif where == "emptied":
+        (chain / "targets.json").unlink()
+    else:
+        (chain / "targets.json").write_text("3")
+    assert states(run()) == {"01_a": "run", "02_b": "unchanged"}
+    assert states(run()) == {"01_a": "unchanged", "02_b": "unchanged"}
+
+
+def test_a_page_run_alone_on_changed_files_is_run_again_with_the_page_before_it(chain, run, out):
+    run()
+    (chain / "targets.json").write_text("3")
+    assert states(run(["02_b"])) == {"02_b": "run"}
+    assert states(run(["02_b"])) == {"02_b": "unchanged"}
+    assert states(run()) == {"01_a": "run", "02_b": "run"}
+    assert shown(out) == "1"
+
+
+@pytest.mark.parametrize("cell", [1, 2])
+def test_outputs_that_were_cleared_or_changed_are_made_again(folder, run, kernels, out, cell):
+    write_page(folder, "01_a", "x = 1")
+    run()
+    page = nbformat.read(out / "01_a.ipynb", as_version=4)
+    page.cells[cell].outputs = []
+    nbformat.write(page, out / "01_a.ipynb")
+    assert states(run()) == {"01_a": "run"}
+
+
+@pytest.mark.parametrize(
+    ("lock", "message"),
+    [(".out.lock", "out: another run works there"), ("cache/.run.lock", "cache: another run uses this cache")],
+)
+def test_two_runs_never_share_a_folder_or_a_cache(chain, run, kernels, tmp_path, lock, message):
+    (tmp_path / lock).parent.mkdir(exist_ok=True)
+    with FileLock(tmp_path / lock), pytest.raises(PageError, match=message):
+        run()
+    assert kernels.started == []
+    assert states(run()) == {"01_a": "run", "02_b": "run"}
+
+
+def test_pages_that_share_no_files_need_no_cache_of_their_own(folder, run, kernels, tmp_path, monkeypatch):
+    monkeypatch.setenv("ML4OPS_CACHE", str(tmp_path))
+    write_page(folder, "01_a")
+    with FileLock(tmp_path / ".run.lock"):
+        assert states(run()) == {"01_a": "run"}
+
+
+def test_a_page_that_can_not_be_published_any_more_fails_and_the_others_run(folder, run, kernels):
+    write_page(folder, "01_a", "x = 1")
+    write_page(folder, "02_b", "y = 1", after=["01_a"])
+    write_page(folder, "03_c", "z = 1")
+    run()
+    write_page(folder, "01_a", ("x = 1", "exercise"))
+    write_page(folder, "02_b", "y = 2", after=["01_a"])
+    write_page(folder, "03_c", "z = 2")
+    outcomes = run()
+    assert states(outcomes) == {"01_a": "failed", "02_b": "skipped", "03_c": "run"}
+    assert outcomes["01_a"].message.startswith("01_a.ipynb, cell 3 is tagged 'exercise', but no line of it begins with")
+
+
+def test_a_page_that_finds_no_room_fails_and_the_others_run(folder, run, kernels, monkeypatch):
+    def write(notebook, path):
+        if path.name == "01_a.ipynb":
+            raise OSError(28, "No space left on device")
+        write_notebook(notebook, path)
+
+    write_notebook = runner.write_notebook
+    monkeypatch.setattr(runner, "write_notebook", write)
+    write_page(folder, "01_a")
+    write_page(folder, "02_b")
+    outcomes = run(jobs=1)
+    assert states(outcomes) == {"01_a": "failed", "02_b": "run"}
+    assert outcomes["01_a"].message == "01_a.ipynb: can't be written: [Errno 28] No space left on device"

@@ -96,3 +96,25 @@ def test_contents_without_a_place_are_left_alone(tmp_path):
     with pytest.raises(ValueError, match="lists no notebook"):
         new_page(tmp_path, "measure_a_river")
     assert [p.name for p in tmp_path.iterdir()] == ["_toc.yml"]
+
+
+@pytest.mark.parametrize(
+    ("there", "readme", "message"),
+    [
+        ("mine", "<!-- pages: end -->", r"page_09\.py: is there already, without a page"),
+        ("", "# Mine", r"README\.md: no line <!-- pages: end -->; put it below the table"),
+    ],
+)
+def test_nothing_is_written_over_and_no_row_is_lost(tmp_path, there, readme, message):
+    exercises = tmp_path / "ml4ops_helpers/exercises/page_09.py"
+    exercises.parent.mkdir(parents=True)
+    if there:
+        exercises.write_text(there)
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks/08_a.ipynb").write_text("")
+    (tmp_path / "_toc.yml").write_text("chapters:\n  - file: notebooks/08_a\n")
+    (tmp_path / "README.md").write_text(readme)
+    before = {p: p.read_text() for p in tmp_path.rglob("*") if p.is_file()}
+    with pytest.raises(ValueError, match=message):
+        new_page(tmp_path, "measure_a_river")
+    assert {p: p.read_text() for p in tmp_path.rglob("*") if p.is_file()} == before

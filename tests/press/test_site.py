@@ -310,3 +310,36 @@ def test_colab_links_lead_to_what_git_tracks(broken):
     assert "notebooks/01_a.html: Colab link to notebooks/01_a.ipynb, which is not tracked" in broken()
     subprocess.run(["git", "add", "book", "ml4ops_helpers", "notebooks", "tests"], cwd=broken.root, check=True)
     assert broken() == []
+
+
+@pytest.mark.parametrize("what", ["code", "failure"])
+def test_outputs_of_another_time_are_not_published(tmp_path, what):
+    write_book(tmp_path)
+    executed = tmp_path / "_build/notebooks"
+    if what == "code":
+        write_page(tmp_path / "notebooks", "01_a", ("import ml4ops_helpers", "setup"), "show(2)", after=[], minutes=2)
+        message = "01_a.ipynb: its code was changed after it was executed; run make book"
+    else:
+        shutil.copy(executed / "01_a.ipynb", executed / "01_a.failed.ipynb")
+        message = "01_a.ipynb: its last run failed, see .*01_a.failed.ipynb"
+    with pytest.raises(SiteError, match=message):
+        site.gather(tmp_path, tmp_path / "stage", executed)
+
+
+def test_a_new_site_keeps_the_slides(tmp_path, monkeypatch):
+    write_book(tmp_path)
+    monkeypatch.setattr(site, "_jupyter_book", lambda stage: (stage / "_build/html").mkdir(parents=True))
+    slide = tmp_path / site.SLIDES / "overview.html"
+    slide.parent.mkdir(parents=True)
+    slide.write_text("slide")
+    (tmp_path / site.BUILT / "old.html").write_text("page")
+    site.build_site(tmp_path)
+    assert slide.read_text() == "slide"
+    assert not (tmp_path / site.BUILT / "old.html").exists()
+
+
+def test_new_prose_or_looks_need_no_new_run_to_be_published(tmp_path):
+    write_book(tmp_path)
+    cells = [("import ml4ops_helpers", "setup"), "# Words.", ("show()", "hide-input")]
+    write_page(tmp_path / "notebooks", "01_a", *cells, after=[], minutes=2)
+    site.gather(tmp_path, tmp_path / "stage", tmp_path / "_build/notebooks")

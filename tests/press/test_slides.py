@@ -11,8 +11,8 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
 from ml4ops_helpers.press.browser import find_browser
-from ml4ops_helpers.press.site import SiteError
-from ml4ops_helpers.press.slides import SLIDES, build_slides, check_slides, decks
+from ml4ops_helpers.press.site import SLIDES, SiteError
+from ml4ops_helpers.press.slides import build_slides, check_slides, decks
 
 NOTES = "\n```{revealjs-notes}\nSay it.\n```\n"
 SOUND = f"""---
@@ -80,6 +80,10 @@ def test_a_slide_shows_what_the_page_shows(book):
         ("```{cell} 01_a lost\n```", "01_a: no cell 'lost'"),
         ("```{cell} 02_b shown\n```", "02_b.ipynb: no such notebook"),
         ("```{cell} 01_a silent\n:show: figure\n```", "01_a, cell silent: has no figure to show"),
+        ("```{cell} 01_a shown\n:show: code\n:lines: 7-9\n```", "01_a shown: has 2 lines of code, not lines 7-9"),
+        ("```{cell} 01_a shown\n:show: code\n:lines: 2-3\n```", "01_a shown: has 2 lines of code, not lines 2-3"),
+        ("```{cell} 01_a shown\n:show: code\n:lines: all\n```", "01_a shown: has 2 lines of code, not lines all"),
+        ("```{demo}\nfalse | cat\n```", "ended with 1"),
         ("```{cell} 01_a shown\n:show: sound\n```", "sound: choose of code, figure, output"),
     ],
 )
@@ -158,3 +162,14 @@ def test_every_part_with_pages_has_a_deck_that_shows_each_of_them(pytestconfig):
         if pages:
             deck = (root / "book/slides" / f"{part['caption'].lower().replace(' ', '_')}.md").read_text()
             assert all(f"{{cell}} {page} " in deck for page in pages)
+
+
+def test_cells_of_a_page_changed_since_its_run_are_not_shown(book):
+    source = nbformat.read(book / "_build/notebooks/01_a.ipynb", as_version=4)
+    (book / "notebooks").mkdir()
+    nbformat.write(source, book / "notebooks/01_a.ipynb")
+    build_slides(book)
+    source.cells[0].source = "first = 3"
+    nbformat.write(source, book / "notebooks/01_a.ipynb")
+    with pytest.raises(SiteError, match=r"01_a\.ipynb: its code was changed after it was executed"):
+        build_slides(book)

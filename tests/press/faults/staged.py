@@ -56,6 +56,19 @@ IN_THE_SOURCE = [
      "01_a.ipynb, cell 2: parameter seed is declared int, its default '0' is not"),
     ("parameter set anew further down", {"cells": ("x = 1", "seed = 3")}, {},
      "01_a.ipynb, cell 4: sets parameter seed anew; only cell 2 may"),
+    *((f"parameter set anew by {code!r}", {"cells": (code,)}, {},
+       f"01_a.ipynb, cell 3: sets parameter {name} anew; only cell 2 may")
+      for name, code in (("seed", "seed, x = 99, 1"), ("seed", "seed += 1"), ("seed", "if True:\n    seed = 5"),
+                         ("profile", "for profile in ('smoke',):\n    pass"), ("profile", "import os as profile"),
+                         ("seed", "%matplotlib inline\n(seed := 7)"), ("seed", "def f():\n    global seed"))),
+    ("misspelt word in the metadata", {"contracts": {"figures": 3}}, {},
+     "01_a.ipynb: metadata ml4ops.contracts is unknown; write one of after, contract, *"),
+    ("default that has no end", {"parameters": (PARAMETERS + "\nrate: float = 1e999",)}, {},
+     "01_a.ipynb, cell 2: parameter rate is declared float, its default inf is not"),
+    ("half a character", {"parameters": (PARAMETERS + "\nword: str = ''",)}, {"word": "\udce9"},
+     "01_a.ipynb: parameter word is str, got '\\udce9'"),
+    ("value that can't be read", {"parameters": (PARAMETERS + "\nx = {[]: 1}",)}, {},
+     "01_a.ipynb, cell 2, line 3: not a plain value; write name: type = value"),
     ("no kernelspec", {"kernel": None}, {},
      "01_a.ipynb: kernelspec is missing; save the notebook with kernelspec python3"),
     ("kernel of one machine", {"kernel": {"name": "my-env", "display_name": "mine"}}, {},
@@ -66,6 +79,13 @@ IN_THE_SOURCE = [
      "01_a.ipynb, cell 5: `!false` hides failures; write Python that raises"),
     ("exit in the middle", {"cells": ("if seed:\n    exit()", "x = 1")}, {},
      "01_a.ipynb, cell 3: `exit()` hides failures; write Python that raises"),
+    *((f"exit code that is lost by {code!r}", {"cells": (code,)}, {},
+       f"01_a.ipynb, cell 3: `{line}` hides failures; write Python that raises")
+      for code, line in (("import os\nos.system('exit 3')", "os.system('exit 3')"), ("%sx exit 3",) * 2,
+                         ("%system exit 3",) * 2, ("%%sx\nexit 3", "%%sx"), ("d['k'] = !exit 3",) * 2,
+                         ("x = %sx exit 3",) * 2, ("get_ipython().system('false')",) * 2,
+                         ("%%bash --bg\nexit 4", "%%bash --bg"), ("if seed: exit()",) * 2,
+                         ("exit  # we are done",) * 2)),
     ("contract with an unknown clause", contract(figure=1), {},
      "01_a.ipynb: metadata ml4ops.contract: Additional properties are not allowed ('figure' was unexpected)"),
     ("contract that asks for a number in words", contract(metrics={"water IoU": {"min": "half"}}), {},
@@ -148,6 +168,8 @@ IN_THE_RUN = [
      "01_a.ipynb, cell 4: contract, metric 'water IoU': found none, wanted 0.5 to 1"),
     ("metric out of its range", metrics(water_IoU=0.31),
      "01_a.ipynb, cell 4: contract, metric 'water IoU': found 0.31, wanted 0.5 to 1"),
+    ("truth value for a metric that is a number", metrics(water_IoU=True),
+     "01_a.ipynb, cell 4: contract, metric 'water IoU': found True, wanted 0.5 to 1"),
     ("metric that is undefined", metrics(water_IoU=None),
      "01_a.ipynb, cell 4: contract, metric 'water IoU': found an undefined value, wanted 0.5 to 1"),
     ("text for a metric that is a number", metrics(water_IoU="high"),
@@ -163,6 +185,8 @@ IN_THE_RUN = [
     ("page that did nothing", record(seconds=0.0),
      "01_a.ipynb, cell 5: contract, record: found a page that took 0 s, wanted one that starts before its work and "
      "finishes after"),
+    ("record without what belongs into it", lambda done: done.cells[4].outputs[0].data[RECORD_MIME].pop("seconds"),
+     "01_a.ipynb, cell 5: contract, record: found one without seconds, wanted the one that lesson.finish() leaves"),
     ("page that ignores its seed", record(seed=7),
      "01_a.ipynb: contract, parameter seed: found a page run with 7, wanted 0"),
     ("page that ignores its profile", record(profile="smoke"),
@@ -180,6 +204,9 @@ IN_THE_RUN = [
      "01_a.ipynb, cell 3: an exception that did not stop the page: ZeroDivisionError: division by zero"),
     ("unknown line on standard error", say(4, "\r 50%|##  | 1/2 [00:01<00:01]\nclipped 3 pixels\n"),
      "01_a.ipynb, cell 4: unexpected on standard error: clipped 3 pixels; if harmless, list it in press/faults.py"),
+    ("warning on the line of a progress bar", say(4, "  0%|    | 0/2 [00:00<?, ?it/s]a.py:3: UserWarning: no water\n"),
+     "01_a.ipynb, cell 4: unexpected on standard error:   0%|    | 0/2 [00:00<?, ?it/s]a.py:3: UserWarning: no water; "
+     "if harmless, list it in press/faults.py"),
 ]  # fmt: skip
 
 # Found in what a run left elsewhere: (name, what the cache holds, seconds, megabytes, message).
@@ -195,6 +222,8 @@ AROUND_THE_RUN = [
     ("file with a wrong type", '{"recall": "high"}', 3, 900,
      "01_a.ipynb: contract, file 'targets.json': found content['recall'] that does not fit ('high' is not of type "
      "'number'), wanted content of its schema"),
+    ("file with an undefined number", '{"recall": NaN}', 3, 900,
+     "01_a.ipynb: contract, file 'targets.json': found no JSON (NaN is no number of JSON), wanted some"),
     ("too slow", GOOD, 61, 900, "01_a.ipynb: contract, seconds at profile lecture: found 61, wanted at most 60"),
     ("too large", GOOD, 3, 2001, "01_a.ipynb: contract, memory_mb: found 2001, wanted at most 2000"),
 ]  # fmt: skip
@@ -224,6 +253,21 @@ IN_A_KERNEL = [
      "cell 3: unexpected on standard error: trouble; if harmless, list it in press/faults.py"),
     ("sys_exit", ("import sys\n\nsys.exit()", "x = 1"), "cell 3*: SystemExit: "),
     ("question", ("input('which scene?')",), "cell 3*: StdinNotImplementedError: *"),
+    ("nobody_asks", ("from concurrent.futures import ThreadPoolExecutor\n\nwith ThreadPoolExecutor() as pool:\n"
+                     "    pool.submit(lambda: 1 / 0)", "x = 1"),
+     "cell 4: an exception that did not stop the page: ZeroDivisionError: division by zero"),
+    ("pool_goes_on", ("import time\nfrom concurrent.futures import ThreadPoolExecutor\n\n\ndef fail():\n"
+                      "    time.sleep(0.5)\n    1 / 0\n\n\npool = ThreadPoolExecutor()\njob = pool.submit(fail)",),
+     "cell 3: an exception that did not stop the page: ZeroDivisionError: division by zero"),
+    ("last_thread", ("from threading import Timer\n\nTimer(0.3, lambda: 1 / 0).start()",),
+     "cell 3: an exception that did not stop the page: ZeroDivisionError: division by zero"),
+    ("kept_task", ("import asyncio\n\n\nasync def fail():\n    raise ValueError('late')\n\n\n"
+                   "task = asyncio.create_task(fail())",),
+     "cell 3: an exception that did not stop the page: ValueError: late"),
+    ("aborted", ("import multiprocessing as mp\nimport os\n\nchild = mp.get_context('fork').Process(target=os.abort)\n"
+                 "child.start()\nchild.join()",),
+     "cell 3: unexpected on standard error: *Process-1 ended with exit code -6; if harmless, list it in press/faults.py"
+     ),
     ("killed", ("x = 1", "import os, signal\n\nos.kill(os.getpid(), signal.SIGKILL)", "x = 2"),
      "cell 4: nbclient.exceptions.DeadKernelError: Kernel died"),
     ("endless", ("while True:\n    pass",), "cell 3*timed out*"),

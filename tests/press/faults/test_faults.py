@@ -141,9 +141,20 @@ sys.stderr.write('Matplotlib is building the font cache; this may take a moment.
 sys.stderr.write('2026/01/01 10:00:00 INFO mlflow.store.db.utils: Creating initial MLflow database tables...\\n')
 warnings.filterwarnings('ignore')
 warnings.warn('said and known')"""
+BACKGROUND = """import asyncio
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
+
+pool = ThreadPoolExecutor()
+job = pool.submit(int, 'water')
+assert 'water' in str(job.exception())
+with multiprocessing.get_context('fork').Pool(1) as others:
+    assert others.map(abs, [-1]) == [1]
+waits = asyncio.create_task(asyncio.sleep(600))"""
 SOUND = (
     "import random, time\nfrom IPython.display import display\n\nstarted = time.perf_counter()\nrandom.seed(seed)",
     HARMLESS,
+    BACKGROUND,
     "assert (\n    seed\n    != 3\n), '!'\nseed == 5",
     "try:\n    int('water')\nexcept ValueError as error:\n    print(error)",
     "time.sleep(0.01)\nmetrics = {'water IoU': 0.7 + 0.1 * random.random(), 'verdict': 'pass'}",
