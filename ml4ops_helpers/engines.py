@@ -5,6 +5,7 @@ Which is fastest depends on the processor and on the network: nobody can know it
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 import warnings
@@ -105,6 +106,8 @@ def _onnxruntime(file: Path) -> Runner:
 
 
 def _openvino(file: Path, half: bool) -> Runner:
+    # With it openvino tells a server that it is used, from a process of its own that fails where there is no network.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
     settings = {

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import segmentation_models_pytorch as smp
@@ -181,6 +186,22 @@ class TestEngines:
             pytest.skip("openvino is not installed here")
         trial = engines.try_engines(MODELS["unet"], image(544, 544), 256, ["openvino"], repeats=1)
         assert trial.loc["openvino", "difference"] <= 1e-5
+
+    def test_openvino_sends_nothing_from_the_users_machine(self, tmp_path: Path) -> None:
+        if "openvino" not in engines.installed_engines():
+            pytest.skip("openvino is not installed here")
+        program = """
+from multiprocessing.process import BaseProcess
+import numpy as np
+from ml4ops_helpers import engines
+from ml4ops_helpers.models import build_model
+BaseProcess.start = lambda self: print("a process", self)
+print(len(engines.try_engines(build_model("linear"), np.zeros((5, 64, 64), np.float32), 0, ["openvino"], repeats=1)))
+"""
+        given = {k: v for k, v in os.environ.items() if k != "CI"} | {"HOME": str(tmp_path)}
+        done = subprocess.run([sys.executable, "-c", program], env=given, capture_output=True, text=True, check=True)
+        assert done.stdout.strip().isdecimal()
+        assert not (tmp_path / "intel").exists()
 
     def test_only_what_is_installed_is_offered(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(engines, "find_spec", lambda package: None)
