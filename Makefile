@@ -26,30 +26,30 @@ help:  ## List the targets
 install: $(STAMP)  ## Create .venv from the lock (every other target does it when needed)
 
 # The stamp comes last: an installation cut short is taken up again by the next make.
-$(STAMP): requirements.lock pyproject.toml .ci/install
+$(STAMP): requirements.lock pyproject.toml book_tools/pyproject.toml .ci/install
 	@.ci/timed "Installing the environment into .venv" .ci/install
 	@touch $@
 
 book: $(STAMP)  ## Make the data, execute the pages, build the site (PROFILE=smoke|lecture|full)
 	@.ci/timed "Making the $(PROFILE) data set" $(BIN)/ml4ops simulate --profile $(PROFILE)
-	@.ci/timed "Executing the pages" $(BIN)/ml4ops run --profile $(PROFILE)
-	@.ci/timed "Building the site" $(BIN)/ml4ops site
-	@.ci/timed "Building the slides" $(BIN)/ml4ops slides
+	@.ci/timed "Executing the pages" $(BIN)/book run --profile $(PROFILE)
+	@.ci/timed "Building the site" $(BIN)/book site
+	@.ci/timed "Building the slides" $(BIN)/book slides
 	@echo "The book is in _build/html; read it with: make serve"
 
 slides: $(STAMP)  ## Build the slide decks again, from the executed pages
-	@.ci/timed "Building the slides" $(BIN)/ml4ops slides
+	@.ci/timed "Building the slides" $(BIN)/book slides
 
 check: $(STAMP)  ## Check the built site: its files, then what a browser makes of it
-	@.ci/timed "Checking the site" $(BIN)/ml4ops site --check
-	@.ci/timed "Looking at the site in a browser" $(BIN)/ml4ops site --browser
-	@.ci/timed "Looking at the slides" $(BIN)/ml4ops slides --check
+	@.ci/timed "Checking the site" $(BIN)/book site --check
+	@.ci/timed "Looking at the site in a browser" $(BIN)/book site --browser
+	@.ci/timed "Looking at the slides" $(BIN)/book slides --check
 
 alone: $(STAMP)  ## Run every page as a learner does: a fresh environment with the core alone, empty folder, no network
-	@.ci/timed "Running each page alone" $(BIN)/ml4ops alone
+	@.ci/timed "Running each page alone" $(BIN)/book alone
 
 colab: $(STAMP)  ## The same beside what a Colab runtime brings: make colab RUNTIME=list.txt PYTHON=python3.13 (10 GB)
-	@.ci/timed "Running each page beside Colab's packages" $(BIN)/ml4ops alone --runtime $(RUNTIME) --python $(PYTHON)
+	@.ci/timed "Running each page beside Colab's packages" $(BIN)/book alone --runtime $(RUNTIME) --python $(PYTHON)
 
 serve: $(STAMP)  ## Show the built site on this machine only (PORT=8000)
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
@@ -67,16 +67,16 @@ lint: $(STAMP)  ## Lint and check types only
 	@.ci/timed "Types" $(BIN)/mypy
 
 lock: $(STAMP)  ## Regenerate requirements.lock and environment.yml from pyproject.toml
-	$(BIN)/uv pip compile --quiet --all-extras --universal --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --all-extras --universal --no-emit-index-url --no-header --no-annotate --no-emit-package ml4ops-helpers pyproject.toml book_tools/pyproject.toml -o requirements.lock
 	cd projects/forest_cover && ../../$(BIN)/uv pip compile --quiet --extra dev --universal --no-emit-index-url --no-header --no-annotate --constraint ../../requirements.lock pyproject.toml -o requirements.lock
-	$(BIN)/python -m ml4ops_helpers.press.environment
+	$(BIN)/python -m book_tools.environment
 	$(MAKE) install
 
 readme: $(STAMP)  ## Bring the README's measured minutes and picture up to date, after make book
-	$(BIN)/python -m ml4ops_helpers.press.readme
+	$(BIN)/python -m book_tools.readme
 
 new: $(STAMP)  ## Begin a page that passes every check (NAME=measure_a_river)
-	@$(BIN)/ml4ops new $(or $(NAME),$(error say what the reader does: make new NAME=measure_a_river))
+	@$(BIN)/book new $(or $(NAME),$(error say what the reader does: make new NAME=measure_a_river))
 
 TRAIN := $(BIN)/ml4ops train --half
 WEIGHTS := ml4ops_helpers/weights

@@ -3,7 +3,7 @@
     python benchmarks/runner.py [--rounds 3]
 
 The batch is six pages that import what most pages of the book import and then train a small network for a second. Plain
-papermill runs them one after another, as a loop in a shell would; ``ml4ops run`` runs two at a time, with and without
+papermill runs them one after another, as a loop in a shell would; ``book run`` runs two at a time, with and without
 forked kernels, one thread each. In each round all three run, in turns; times are medians.
 
 The makespan is measured on pages that wait, so that it shows the order alone: it can be no shorter than the longest
@@ -34,9 +34,8 @@ from pathlib import Path
 
 import nbformat
 import psutil
-
-from ml4ops_helpers.press.pages import find_pages
-from ml4ops_helpers.press.runner import Outcome, count_cores, run_pages
+from book_tools.pages import find_pages
+from book_tools.runner import Outcome, count_cores, run_pages
 
 TABLES = Path(__file__).resolve().parents[1] / "book" / "tables"
 ML4OPS = [sys.executable, "-c", "import sys; from ml4ops_helpers.cli import main; sys.exit(main())", "run"]
@@ -110,8 +109,8 @@ def measure_batch(folder: Path, rounds: int) -> dict[str, dict[str, float]]:
         write_page(folder, f"{number:02d}_short", IMPORTS, WORK.format(name=f"{number:02d}_short"))
     ways: dict[str, Callable[[], object]] = {
         "papermill, one after another": lambda: run_plain(folder),
-        "ml4ops run --no-fork": lambda: run_ours(folder, fork=False),
-        "ml4ops run": lambda: run_ours(folder),
+        "book run --no-fork": lambda: run_ours(folder, fork=False),
+        "book run": lambda: run_ours(folder),
     }
     found: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
     for turn in range(rounds):
@@ -168,7 +167,7 @@ def table(results: dict[str, object]) -> str:
     over = span["makespan"] / span["bound"] - 1
     lines += ["", "| | measured | target |", "|---|---|---|"]
     for what, kind in {"wall": "by the clock", "cpu": "in processor time"}.items():
-        ratio = plain[what] / batch["ml4ops run"][what]
+        ratio = plain[what] / batch["book run"][what]
         lines.append(f"| six short pages, times as fast as papermill one after another, {kind} | {ratio:.2f} | ≥ 2.5 |")
     lines.append(f"| {len(WAITS)} uneven pages, time above the lower bound | {over:+.1%} | ≤ +20 % |")
     lines.append(f"| processes left after `kill -9`, of {kill['before']} | {kill['left']} | 0 |")

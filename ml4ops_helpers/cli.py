@@ -1,6 +1,6 @@
-"""The command ``ml4ops``: make data, train, run pages, build the site.
+"""The command ``ml4ops``: make data, train, map scenes and floods, copy a course project.
 
-Exit code 0: done; 1: a page or check failed; 2: wrong usage or input.
+Exit code 0: done; 2: wrong usage or input.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
+from typing import TypeAlias
 
-from . import __version__
-from .press.commands import PROFILES, Commands, add_press_commands, positive
+from . import PROFILES, __version__
 
 Command = Callable[[argparse.Namespace], int]
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # it has no public name
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command. A subcommand is one ``_add_…`` function that names the function it calls."""
-    parser = argparse.ArgumentParser(prog="ml4ops", description="Flood mapping, and the book that teaches it.")
+    parser = argparse.ArgumentParser(prog="ml4ops", description="Map floods from Sentinel-2 and Landsat scenes.")
     parser.add_argument("--version", action="version", version=f"ml4ops {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_simulate(commands)
@@ -30,7 +31,6 @@ def build_parser() -> argparse.ArgumentParser:
     _add_map(commands)
     _add_predict(commands)
     _add_project(commands)
-    add_press_commands(commands)
     return parser
 
 
@@ -45,15 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = build_parser().parse_args(arguments)
     command: Command = options.call
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a killed run stops its pages, like Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a killed run cleans up, as after Ctrl-C
     try:
         return command(options)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except ModuleNotFoundError as error:
-        print(f"{error}; install the book's tools: pip install 'ml4ops-helpers[book]'", file=sys.stderr)
-        return 1
 
 
 def _add_simulate(commands: Commands) -> None:
@@ -161,6 +158,20 @@ def _map(options: argparse.Namespace) -> int:
         return 2
     print(*(f"{kind:>10}  {path}" for kind, path in made.items()), sep="\n")
     return 0
+
+
+def positive(text: str) -> int:
+    """A whole number above 0, as written on the command line.
+
+    Args:
+        text: what was written.
+
+    Raises:
+        ArgumentTypeError: it is not one.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
 
 
 def _day(text: str) -> date:

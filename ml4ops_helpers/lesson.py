@@ -22,15 +22,12 @@ import numpy as np
 import torch
 from IPython.display import display
 
-from . import datasets
+from . import PROFILES, datasets
 from .sources import cache_dir
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-
-PROFILES: tuple[str, ...] = ("smoke", "lecture", "full")
-"""Sizes of a run: a quick check, what the site shows, real data sets on a GPU."""
 
 RECORD_MIME = "application/vnd.ml4ops.lesson+json"
 """Type of the output by which a page hands its metrics to whoever runs it."""

@@ -41,7 +41,7 @@ CLOUD_THICKNESS = 1.0
 TRUTH_BANDS = ("label_under_cloud", "cloud_optical_thickness", "elevation_m", "hand_m", "land_cover")
 """What only a simulation knows; bands of the files in ``truth/``."""
 
-PROFILES: dict[str, tuple[dict[str, tuple[int, int]], int]] = {
+SIZES: dict[str, tuple[dict[str, tuple[int, int]], int]] = {
     # (events, places of each event) in each split, pixels a side
     "smoke": ({"train": (4, 1), "val": (2, 1), "test": (2, 1)}, 256),
     "lecture": ({"train": (56, 1), "val": (12, 1), "test": (8, 2)}, 512),
@@ -341,9 +341,9 @@ def write_embedded(root: Path, *, profile: str = "lecture", seed: int = 0, worke
     Raises:
         ValueError: the profile is unknown.
     """
-    if profile not in PROFILES:
-        raise ValueError(f"profile {profile!r} is unknown; choose {', '.join(PROFILES)}")
-    splits, size = PROFILES[profile]
+    if profile not in SIZES:
+        raise ValueError(f"profile {profile!r} is unknown; choose {', '.join(SIZES)}")
+    splits, size = SIZES[profile]
     jobs = [
         (root, draw_event(split, number, places, seed), place, size, seed)
         for split, (events, places) in splits.items()

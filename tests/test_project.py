@@ -17,17 +17,18 @@ import nbformat
 import numpy as np
 import pytest
 import yaml
+from book_tools.pages import load_page
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from ml4ops_helpers.press import environment, readme
-from ml4ops_helpers.press.pages import load_page
+from book_tools import environment, readme
 
 ROOT = Path(__file__).parents[1]
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "_config.yml").read_text())
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+TOOLS: dict[str, Any] = tomllib.loads((ROOT / "book_tools/pyproject.toml").read_text())["project"]
 TEXT = {".py", ".md", ".ipynb", ".yml", ".yaml", ".toml", ".lock", ".txt", ".cff", ".css", ".svg", ".bib", ".json", ""}
 IMPORT_NAMES = {"sklearn": "scikit-learn", "yaml": "pyyaml", "bs4": "beautifulsoup4", "PIL": "pillow"}
 """Packages that are imported under another name than they are installed by."""
@@ -46,7 +47,7 @@ def notebooks() -> list[Path]:
 
 
 def requirements(*extras: str) -> list[Requirement]:
-    wanted = list(PROJECT["dependencies"])
+    wanted = [*PROJECT["dependencies"], *([] if extras else TOOLS["dependencies"])]
     for extra in extras or PROJECT["optional-dependencies"]:
         wanted += PROJECT["optional-dependencies"][extra]
     return [Requirement(r) for r in wanted]
@@ -67,21 +68,25 @@ def pins(python: str) -> dict[str, str]:
 
 def test_environment_yml_is_what_pyproject_says() -> None:
     text = (ROOT / "environment.yml").read_text()
-    assert text == environment.conda_environment(PROJECT), "environment.yml is stale: run `make lock`"
+    assert text == environment.conda_environment(PROJECT, TOOLS), "environment.yml is stale: run `make lock`"
     assert isinstance(yaml.safe_load(text)["dependencies"][-1]["pip"], list)
 
 
 def test_writing_the_environment_leaves_nothing_else_behind(tmp_path: Path) -> None:
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for name in ("pyproject.toml", "book_tools/pyproject.toml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
     environment.main(tmp_path)
-    assert (tmp_path / "environment.yml").read_text() == environment.conda_environment(PROJECT)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["environment.yml", "pyproject.toml"]
+    assert (tmp_path / "environment.yml").read_text() == environment.conda_environment(PROJECT, TOOLS)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["book_tools", "environment.yml", "pyproject.toml"]
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
 def test_lock_has_a_fitting_version_of_every_dependency(python: str) -> None:
     locked = pins(python)
     for wanted in requirements():
+        if wanted.name == PROJECT["name"]:
+            continue
         version = locked.get(canonicalize_name(wanted.name))
         assert version, f"{wanted.name} is not in requirements.lock: run `make lock`"
         assert wanted.specifier.contains(version, prereleases=True), f"{wanted} but the lock has {version}"
@@ -107,7 +112,7 @@ def third_party(path: Path) -> Iterator[str]:
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             names = [node.module]
-        for name in {n.split(".")[0] for n in names} - set(sys.stdlib_module_names) - {"ml4ops_helpers"}:
+        for name in {n.split(".")[0] for n in names} - set(sys.stdlib_module_names) - {"ml4ops_helpers", "book_tools"}:
             yield canonicalize_name(IMPORT_NAMES.get(name, name))
 
 
@@ -116,8 +121,8 @@ def test_every_import_is_a_declared_dependency() -> None:
         return {canonicalize_name(Requirement(r).name) for r in requirements}
 
     core, extras = names(PROJECT["dependencies"]), PROJECT["optional-dependencies"]
-    more = {"press": names(extras["book"]), "engines.py": names(extras["engines"])}
-    for path in (ROOT / "ml4ops_helpers").rglob("*.py"):
+    more = {"book_tools": names(TOOLS["dependencies"]), "engines.py": names(extras["engines"])}
+    for path in [*(ROOT / "ml4ops_helpers").rglob("*.py"), *(ROOT / "book_tools/src").rglob("*.py")]:
         allowed = core | more.get(path.parent.name, set()) | more.get(path.name, set())
         assert set(third_party(path)) <= allowed, f"{path.name} imports {set(third_party(path)) - allowed}, undeclared"
 

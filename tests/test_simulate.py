@@ -16,7 +16,7 @@ from ml4ops_helpers import landscape, render, simulate, spectra
 from ml4ops_helpers.datasets import assert_disjoint, catalogue, load_scene
 from ml4ops_helpers.landscape import drainage, flood_depth, fractal, make_place, rank, stage_for
 from ml4ops_helpers.sentinel2 import BANDS, WATER, brightness, merge_label, water_index
-from ml4ops_helpers.simulate import PROFILES, draw_event, simulate_scene, to_digital_numbers, write_embedded
+from ml4ops_helpers.simulate import SIZES, draw_event, simulate_scene, to_digital_numbers, write_embedded
 
 SIZE = 192
 
@@ -56,7 +56,7 @@ class TestSeed:
 class TestLayout:
     def test_every_scene_has_its_six_files_on_one_grid(self, root: Path) -> None:
         table = catalogue(root)
-        assert len(table) == sum(events * places for events, places in PROFILES["smoke"][0].values())
+        assert len(table) == sum(events * places for events, places in SIZES["smoke"][0].values())
         for _, row in table.iterrows():
             seen, label = load_scene(row)
             assert seen.bands == BANDS
@@ -69,7 +69,7 @@ class TestLayout:
         assert_disjoint(catalogue(root))
 
     def test_lecture_is_as_large_as_promised(self) -> None:
-        splits, size = PROFILES["lecture"]
+        splits, size = SIZES["lecture"]
         assert size == 512
         assert len(splits) == 3
         assert sum(events for events, _ in splits.values()) >= 12

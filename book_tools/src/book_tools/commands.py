@@ -1,0 +1,388 @@
+"""The command ``book``: run and publish the book's pages, lectures, handouts, site and slides.
+
+Exit code 0: done; 1: a page or check failed; 2: wrong usage or input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ml4ops_helpers import PROFILES
+from ml4ops_helpers.cli import Commands, positive
+
+if TYPE_CHECKING:
+    from .runner import Outcome
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command. A subcommand is one ``_add_…`` function that names the function it calls."""
+    parser = argparse.ArgumentParser(prog="book", description="Run and publish the pages of the book.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_lecture(commands)
+    _add_handout(commands)
+    _add_collect(commands)
+    _add_alone(commands)
+    _add_site(commands)
+    _add_slides(commands)
+    _add_new(commands)
+    _add_adopt(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: command line without the program's name; the process's own when None.
+
+    Returns:
+        The exit code.
+    """
+    options = build_parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a killed run stops its pages, like Ctrl-C
+    try:
+        return int(options.call(options))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _add_run(commands: Commands) -> None:
+    parser = commands.add_parser("run", help="execute pages, strictly and side by side")
+    parser.add_argument("pages", nargs="*", metavar="PAGE", help="name or beginning of one, such as 03; default: all")
+    parser.add_argument(
+        "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set a parameter"
+    )
+    parser.add_argument("--profile", choices=PROFILES, help="the same as -p profile PROFILE")
+    parser.add_argument("--jobs", type=positive, help="most pages at a time; default: one a core, at most four")
+    parser.add_argument("--force", action="store_true", help="run unchanged pages, too")
+    parser.add_argument("--no-fork", action="store_true", help="a new kernel for each page: slower, nothing shared")
+    parser.add_argument("--cell-timeout", type=positive, default=1800, metavar="SECONDS", help="default: 1800")
+    parser.add_argument("--notebooks", type=Path, default=Path("notebooks"), help="folder of the sources")
+    parser.add_argument("--out", type=Path, default=Path("_build/notebooks"), help="folder of the executed notebooks")
+    parser.add_argument("--report", type=Path, metavar="DIR", help="for JUnit and JSON; default: report in --out")
+    parser.set_defaults(call=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from .display import Progress
+    from .pages import PageError, find_pages
+    from .reports import summary, write_reports
+    from .runner import Outcome, count_cores, run_pages
+
+    reports = options.report or options.out / "report"
+    names = [name for name, _ in options.parameter] + ["profile"] * bool(options.profile)
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        print(f"parameter {twice[0]} is given twice; give it once", file=sys.stderr)
+        return 2
+    parameters = {name: parse_value(value) for name, value in options.parameter}
+    if options.profile:
+        parameters["profile"] = options.profile
+    data = os.environ.get("ML4OPS_DATA")
+    try:
+        # What stays there when this process is killed must not be the report of an earlier run.
+        write_reports([Outcome("the run", "failed", message="did not finish")], reports)
+        with Progress(_report) as progress:
+            outcomes = run_pages(
+                find_pages(options.notebooks, options.pages),
+                parameters,
+                options.out,
+                jobs=options.jobs or min(count_cores(), 4),
+                cell_timeout=options.cell_timeout,
+                force=options.force,
+                fork=not options.no_fork,
+                data=Path(data) if data else None,
+                report=progress.report,
+                watch=progress.watch,
+            )
+        write_reports(outcomes, reports)
+    except PageError as error:
+        print(error, file=sys.stderr)
+        write_reports([Outcome("before the run", "failed", message=str(error))], reports)
+        return 1
+    except OSError as error:
+        print(f"the run did not finish: {error}", file=sys.stderr)
+        return 1
+    print(f"\n{summary(outcomes)}")
+    return int(any(o.state in ("failed", "skipped") for o in outcomes))
+
+
+def _add_lecture(commands: Commands) -> None:
+    parser = commands.add_parser("lecture", help="run a plan: pages, each with several sets of parameters")
+    parser.add_argument("plan", type=Path, metavar="PLAN.yml", help="such as book/lectures/half_day.yml")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: _build/lectures/PLAN")
+    parser.add_argument("--jobs", type=positive, help="most runs at a time; default: one a core, at most four")
+    parser.add_argument("--retries", type=int, choices=range(10), default=1, metavar="K", help="of a run; default: 1")
+    parser.add_argument("--cell-timeout", type=positive, default=1800, metavar="SECONDS", help="default: 1800")
+    parser.add_argument("--notebooks", type=Path, default=Path("notebooks"), help="folder of the pages")
+    parser.set_defaults(call=_lecture)
+
+
+def _lecture(options: argparse.Namespace) -> int:
+    from .lecture import run_lecture
+    from .lecture_log import log_results
+    from .lecture_report import write_report
+    from .pages import PageError
+    from .plans import PlanError, read_plan
+    from .runner import count_cores
+
+    out = options.out or Path("_build/lectures") / options.plan.stem
+    settings = {name: getattr(options, name) for name in ("retries", "cell_timeout")}
+    data = os.environ.get("ML4OPS_DATA")
+    try:
+        plan = read_plan(options.plan, options.notebooks)
+        jobs = options.jobs or min(count_cores(), 4)
+        results = run_lecture(plan, out, jobs=jobs, data=Path(data) if data else None, report=_report, **settings)
+    except (PlanError, PageError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    if remark := log_results(results, plan.title, out):
+        print(remark, file=sys.stderr)
+    print(f"{sum(r.whole for r in results)} of {len(results)} runs: {write_report(results, plan.title, out, remark)}")
+    return int(bool(remark) or not all(r.whole for r in results))
+
+
+def _add_handout(commands: Commands) -> None:
+    parser = commands.add_parser("handout", help="write students' copies of a plan's pages, without solutions")
+    parser.add_argument("plan", type=Path, metavar="PLAN.yml", help="such as book/lectures/half_day.yml")
+    owners = parser.add_mutually_exclusive_group(required=True)
+    owners.add_argument(
+        "--students", type=Path, metavar="CSV", help="with a column name, and one group if there are any"
+    )
+    owners.add_argument("--groups", type=positive, metavar="N", help="copies for N groups")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    parser.add_argument("--notebooks", type=Path, default=Path("notebooks"), help="folder of the pages")
+    parser.set_defaults(call=_handout)
+
+
+def _handout(options: argparse.Namespace) -> int:
+    from .handout import given_out, write_handout
+    from .owners import HandoutError, number_groups, read_students
+    from .pages import PageError
+    from .plans import PlanError, read_plan
+
+    try:
+        plan = read_plan(options.plan, options.notebooks)
+        owners = (
+            read_students(options.students, plan.title)
+            if options.students
+            else number_groups(options.groups, plan.title)
+        )
+        students = write_handout(plan, owners, options.out)
+    except (PlanError, HandoutError, PageError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    for run, others in given_out(plan):
+        if others:
+            left = ", ".join(other.name for other in others)
+            print(f"{run.page.name}: given out is {run.name}, left out {left}; every copy has a seed of its own")
+    print(f"{len(owners)} {'copy' if len(owners) == 1 else 'copies'}: {students}")
+    return 0
+
+
+def _add_collect(commands: Commands) -> None:
+    parser = commands.add_parser("collect", help="tell what came back of a handout")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="of the handout, with the students' folders put back")
+    parser.add_argument("--run", action="store_true", help="run the answers, as yourself, instead of reading outputs")
+    parser.add_argument("--jobs", type=positive, default=1, help="most pages at a time; default: 1")
+    parser.add_argument("--cell-timeout", type=positive, default=600, metavar="SECONDS", help="default: 600")
+    parser.set_defaults(call=_collect)
+
+
+def _collect(options: argparse.Namespace) -> int:
+    from .collect import collect
+    from .owners import HandoutError
+    from .pages import PageError
+    from .results import write_results
+
+    settings = {name: getattr(options, name) for name in ("run", "jobs", "cell_timeout")}
+    try:
+        collected = collect(options.folder, report=_report, **settings)
+    except (HandoutError, PageError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    for line in collected.strays:
+        print(f"left over: {line}", file=sys.stderr)
+    for state, count in sorted(Counter(answer.state for answer in collected.answers).items()):
+        print(f"{count:5d} {state}")
+    print(*write_results(collected, options.folder), sep="\n")
+    return 0
+
+
+def _add_alone(commands: Commands) -> None:
+    parser = commands.add_parser("alone", help="run pages as in Colab: only the core installed, nothing else there")
+    parser.add_argument("pages", nargs="*", metavar="PAGE", help="name or beginning of one, such as 03; default: all")
+    parser.add_argument("--runtime", type=Path, metavar="LIST", help="what a Colab runtime brings, name==version")
+    parser.add_argument("--python", default=sys.executable, help="interpreter of the environment; default: this one")
+    parser.add_argument("--profile", choices=PROFILES, default="smoke", help="default: smoke")
+    parser.add_argument("--jobs", type=positive, help="most pages at a time; default: one a core, at most four")
+    parser.set_defaults(call=_alone)
+
+
+def _alone(options: argparse.Namespace) -> int:
+    from .alone import AloneError, check_alone
+    from .pages import PageError, find_pages
+    from .runner import count_cores
+
+    try:
+        pages = find_pages(Path("notebooks"), options.pages)
+        jobs = options.jobs or min(count_cores(), 4)
+        problems = check_alone(pages, options.python, options.runtime, options.profile, jobs)
+    except (AloneError, PageError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return int(bool(problems))
+
+
+def _report(outcome: Outcome) -> None:
+    print(f"{outcome.state:>9}  {outcome.seconds:7.1f} s  {outcome.page}", flush=True)
+    if outcome.message:
+        print(outcome.message, file=sys.stderr, flush=True)
+
+
+def parse_value(text: str) -> str | int | float | bool:
+    """A parameter's value as written on the command line.
+
+    Args:
+        text: a Python literal, ``true`` or ``false``; anything else is a text.
+
+    >>> [parse_value(t) for t in ("3", "0.5", "true", "smoke", "'3'")]
+    [3, 0.5, True, 'smoke', '3']
+    """
+    try:
+        value = ast.literal_eval(text.title() if text in ("true", "false") else text)
+    except (ValueError, SyntaxError):
+        return text
+    return value if isinstance(value, str | int | float | bool) else text
+
+
+def _add_site(commands: Commands) -> None:
+    parser = commands.add_parser("site", help="build the site from the executed pages, or check it")
+    task = parser.add_mutually_exclusive_group()
+    task.add_argument("--check", action="store_true", help="examine the files of the built site")
+    task.add_argument("--browser", action="store_true", help="examine the built site in a browser, where there is one")
+    task.add_argument("--links", action="store_true", help="list the addresses elsewhere that the built site links to")
+    parser.add_argument("--root", type=Path, default=Path(), help="folder of _config.yml and _toc.yml")
+    parser.set_defaults(call=_site)
+
+
+def _site(options: argparse.Namespace) -> int:
+    from .browser import check_in_browser
+    from .check import check_site, external_links
+    from .site import BUILT, SiteError, build_site
+
+    try:
+        if options.links:
+            print(*(f"{url}  {', '.join(pages)}" for url, pages in external_links(options.root).items()), sep="\n")
+            return 0
+        if not options.check and not options.browser:
+            print(f"the site is in {build_site(options.root)}")
+            return 0
+        if options.check:
+            return _tell("site", check_site(options.root))
+        if not (options.root / BUILT).is_dir():
+            raise SiteError(f"{options.root / BUILT}: no site there; build it with book site")
+        return _in_browser("site", partial(check_in_browser, options.root))
+    except SiteError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _in_browser(what: str, check: Callable[[str], list[str]]) -> int:
+    """Tell what a check finds with a browser; without one, which CI must have, nothing was looked at."""
+    from .browser import find_browser
+
+    if program := find_browser():
+        return _tell(what, check(program))
+    print(f"the {what} was not looked at: no browser; install Chromium, or name one in ML4OPS_BROWSER", file=sys.stderr)
+    return int(bool(os.environ.get("CI")))
+
+
+def _tell(what: str, problems: list[str]) -> int:
+    """Print problems; the exit code."""
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    print(f"{len(problems)} problems in the {what}" if problems else f"the {what} is sound")
+    return int(bool(problems))
+
+
+def _add_slides(commands: Commands) -> None:
+    parser = commands.add_parser("slides", help="build the slide decks into the site, or check them in a browser")
+    parser.add_argument("--check", action="store_true", help="look at every slide: does all of it fit?")
+    parser.add_argument("--pictures", type=Path, metavar="DIR", help="with --check: keep a picture of each slide")
+    parser.add_argument("--root", type=Path, default=Path(), help="folder of _config.yml and _toc.yml")
+    parser.set_defaults(call=_slides)
+
+
+def _slides(options: argparse.Namespace) -> int:
+    from .site import SLIDES, SiteError
+    from .slides import build_slides, check_slides
+
+    try:
+        if not options.check:
+            print(f"the slides are in {build_slides(options.root)}")
+            return 0
+        if not (options.root / SLIDES).is_dir():
+            raise SiteError(f"{options.root / SLIDES}: no slides there; build them with book slides")
+        return _in_browser("set of slides", partial(check_slides, options.root, pictures=options.pictures))
+    except SiteError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _add_new(commands: Commands) -> None:
+    parser = commands.add_parser("new", help="begin a page of the book")
+    parser.add_argument("name", metavar="NAME", help="what the reader does, such as measure_a_river")
+    parser.add_argument("--root", type=Path, default=Path(), help="folder of _config.yml and _toc.yml")
+    parser.set_defaults(call=_new)
+
+
+def _new(options: argparse.Namespace) -> int:
+    from .scaffold import new_page
+
+    try:
+        print(*(f"{path}: written" for path in new_page(options.root, options.name)), sep="\n")
+        print("Now: book run, make test; then git add what was written")
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _add_adopt(commands: Commands) -> None:
+    parser = commands.add_parser("adopt", help="point every badge, button and link to a fork")
+    parser.add_argument("slug", metavar="OWNER/REPO", help="the fork on GitHub")
+    parser.add_argument("--branch", help="the branch that readers see; default: as it is")
+    parser.add_argument("--root", type=Path, default=Path(), help="root of the repository")
+    parser.set_defaults(call=_adopt)
+
+
+def _adopt(options: argparse.Namespace) -> int:
+    from .adopt import adopt, find_leftovers
+    from .repository import read_config, repository_of
+
+    try:
+        old = repository_of(read_config(options.root))
+        changed = adopt(options.root, options.slug, options.branch)
+    except FileNotFoundError:
+        print(f"{options.root}: no _config.yml there; give the root of the repository, --root DIR", file=sys.stderr)
+        return 2
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(*changed, f"{len(changed)} files changed", sep="\n")
+    if left := find_leftovers(options.root, old, options.slug):
+        print(f"these still name {old.slug} or a part of it; look at each:", *left, sep="\n", file=sys.stderr)
+    return 0

@@ -1,0 +1,143 @@
+"""What the README shows of a run: the table of pages with measured minutes, and one figure.
+
+``python -m book_tools.readme`` in the repository's root, after ``make book``, brings both up to date.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+
+import yaml
+from nbformat import NotebookNode
+
+from .jobs import run_facts
+from .pages import read_notebook
+from .repository import repository_of
+
+COVER_TAG = "cover"
+"""Tag of the notebook cell whose figure the README shows."""
+COVER = Path("book/figures/cover.png")
+
+
+def colab_url(config: dict[str, dict[str, str]], path: str) -> str:
+    """Address that opens a tracked file in Colab.
+
+    Args:
+        config: content of ``_config.yml``.
+        path: the file's path in the repository.
+
+    >>> colab_url({"repository": {"url": "https://github.com/owner/repo", "branch": "main"}}, "notebooks/01_a.ipynb")
+    'https://colab.research.google.com/github/owner/repo/blob/main/notebooks/01_a.ipynb'
+    """
+    return repository_of(config).colab(path)
+
+
+def page_title(notebook: NotebookNode) -> str:
+    """First heading of level one.
+
+    Args:
+        notebook: the page.
+
+    Raises:
+        ValueError: there is none.
+    """
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and (found := re.search(r"^# (.+)$", cell.source, re.MULTILINE)):
+            return found[1].strip()
+    raise ValueError("the notebook has no heading of level one")
+
+
+def table_row(source: Path, executed: Path, config: dict[str, dict[str, str]]) -> str:
+    """Row of the README's table for one notebook.
+
+    Args:
+        source: the notebook.
+        executed: the same page after a run; its time is left open where it does not exist.
+        config: content of ``_config.yml``.
+    """
+    path = f"notebooks/{source.name}"
+    notebook = read_notebook(source)
+    seconds = run_facts(read_notebook(executed)).get("seconds") if executed.exists() else None
+    measured = f"{float(str(seconds)) / 60:.1f}" if seconds is not None else "–"
+    badge = "https://colab.research.google.com/assets/colab-badge.svg"
+    url = colab_url(config, path)
+    minutes = notebook.metadata["ml4ops"]["minutes"]
+    return f"| [{page_title(notebook)}]({path}) | {minutes} | {measured} | [![Open in Colab]({badge})]({url}) |"
+
+
+def page_table(pages: list[Path], executed: Path, config: dict[str, dict[str, str]]) -> str:
+    """The README's table of pages.
+
+    Args:
+        pages: the notebooks.
+        executed: folder of the executed notebooks.
+        config: content of ``_config.yml``.
+    """
+    head = ["| page | minutes to work through | minutes to run | |", "|---|---|---|---|"]
+    return "\n".join(head + [table_row(p, executed / p.name, config) for p in pages])
+
+
+def cover_figure(executed: list[Path]) -> tuple[bytes, str] | None:
+    """PNG and alternative text of the first figure in a cell tagged ``cover``, if there is one.
+
+    Args:
+        executed: executed notebooks.
+    """
+    for path in executed:
+        for cell in read_notebook(path).cells:
+            if COVER_TAG in cell.metadata.get("tags", []):
+                for output in cell.get("outputs", []):
+                    if "image/png" in output.get("data", {}):
+                        return base64.b64decode(output.data["image/png"]), cell.metadata["mystnb"]["image"]["alt"]
+    return None
+
+
+def replace_part(text: str, name: str, content: str) -> str:
+    """Replace what stands between the two comments that mark a part of a Markdown text.
+
+    Args:
+        text: the whole text.
+        name: the part's name.
+        content: what is to stand there.
+
+    Raises:
+        ValueError: the text has no such part.
+
+    >>> replace_part("a <!-- x: begin -->old<!-- x: end --> b", "x", "new").splitlines()
+    ['a <!-- x: begin -->', 'new', '<!-- x: end --> b']
+    """
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise ValueError(f"README.md: write {begin} and {end} once each where the part {name!r} belongs")
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n{content}\n{end}{rest.split(end)[1]}"
+
+
+def main(root: Path = Path()) -> None:
+    """Bring the README's table and figure up to date.
+
+    Args:
+        root: the repository's root.
+    """
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    pages = sorted((root / "notebooks").glob("*.ipynb"))
+    executed = root / "_build" / "notebooks"
+    readme = root / "README.md"
+    text = replace_part(readme.read_text(encoding="utf-8"), "pages", page_table(pages, executed, config))
+    if cover := cover_figure([executed / p.name for p in pages if (executed / p.name).exists()]):
+        figure, alt = cover
+        _replace(root / COVER, figure)
+        text = replace_part(text, "cover", f"![{alt}]({COVER.as_posix()})")
+    _replace(readme, text.encode())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+if __name__ == "__main__":
+    main()

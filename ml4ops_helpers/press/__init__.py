@@ -1,1 +1,0 @@
-"""Runs the notebooks and builds the site. Notebooks never import it."""
