@@ -28,7 +28,7 @@ from types import SimpleNamespace
 import numpy as np
 from sklearn.metrics import auc, precision_recall_curve
 
-from ml4ops_helpers.curves import ScoreHistogram
+from ml4ops_helpers.evaluation.curves import ScoreHistogram
 
 SIZE = 1024
 BINNED = 100  # thresholds of the binned torchmetrics curve

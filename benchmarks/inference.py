@@ -45,13 +45,16 @@ import torch
 from affine import Affine
 from rasterio.windows import Window
 
-from ml4ops_helpers import engines, predict
-from ml4ops_helpers.datasets import get_dataset, load_scene
-from ml4ops_helpers.evaluation import classify, water_given_seen
-from ml4ops_helpers.inference import predict_scene, receptive_field
+from ml4ops_helpers.datasets.catalogues import load_scene
+from ml4ops_helpers.datasets.loaders import get_dataset
+from ml4ops_helpers.inference import engines
+from ml4ops_helpers.inference.decisions import classify, water_given_seen
+from ml4ops_helpers.inference.receptive_fields import receptive_field
+from ml4ops_helpers.inference.tiling import predict_scene
+from ml4ops_helpers.mapping import predict
 from ml4ops_helpers.models import Network, build_model, load_pretrained, save_model
-from ml4ops_helpers.rasters import write_raster
-from ml4ops_helpers.sentinel2 import BANDS, band_positions
+from ml4ops_helpers.scenes.rasters import write_raster
+from ml4ops_helpers.scenes.sentinel2 import BANDS, band_positions
 
 SIDE, TILE = 2048, 1024
 TABLES = Path(__file__).parents[1] / "book" / "tables"

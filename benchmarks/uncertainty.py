@@ -34,7 +34,7 @@ import numpy as np
 import torch
 
 from ml4ops_helpers.models import Network, build_model, load_pretrained
-from ml4ops_helpers.uncertainty import mc_dropout, summarise
+from ml4ops_helpers.uncertainty.samples import mc_dropout, summarise_samples
 
 SIDE = 1024
 TABLES = Path(__file__).parents[1] / "book" / "tables"
@@ -93,7 +93,7 @@ def statistics_of(kind: str) -> Callable[[], object]:
     drawn = np.random.default_rng(0).random((5, 3, SIDE, SIDE), np.float32)
     drawn /= drawn.sum(axis=1, keepdims=True)
     if kind == "ours":
-        return lambda: summarise(drawn[number % len(drawn)] for number in range(SAMPLES)).mutual_information
+        return lambda: summarise_samples(drawn[number % len(drawn)] for number in range(SAMPLES)).mutual_information
 
     def peer() -> None:
         turns = itertools.cycle(drawn[:, None])

@@ -32,8 +32,8 @@ from affine import Affine
 from rasterio.windows import Window
 from scipy import ndimage
 
-from ml4ops_helpers.scenes import WindowReader, write_raster
-from ml4ops_helpers.sentinel2 import BAND_SETS, BANDS, band_positions
+from ml4ops_helpers.scenes.rasters import WindowReader, write_raster
+from ml4ops_helpers.scenes.sentinel2 import BAND_SETS, BANDS, band_positions
 
 SCENES, SIDE, SIZE, NUMBER = 4, 2048, 256, 64
 GRID = {"crs": "EPSG:32630", "transform": Affine(10, 0, 500_000, 0, -10, 4_000_000)}

@@ -62,7 +62,7 @@ def _add_simulate(commands: Commands) -> None:
 
 
 def _simulate(options: argparse.Namespace) -> int:
-    from .datasets import get_dataset
+    from ml4ops_helpers.datasets import get_dataset
 
     table = get_dataset("embedded", profile=options.profile, seed=options.seed, root=options.out)
     scenes = ", ".join(f"{n} {split}" for split, n in table.groupby("split", sort=False).size().items())
@@ -86,11 +86,11 @@ def _add_train(commands: Commands) -> None:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from .clouds import cloud_threshold
-    from .datasets import dataset_hash, get_dataset
-    from .models import ModelError, build_model, save_model
-    from .rasters import SceneError
-    from .training import CONFIGS, train
+    from ml4ops_helpers.datasets import dataset_hash, get_dataset
+    from ml4ops_helpers.evaluation.scoring import cloud_threshold
+    from ml4ops_helpers.models import ModelError, build_model, save_model
+    from ml4ops_helpers.scenes import SceneError
+    from ml4ops_helpers.training import CONFIGS, train
 
     out = options.out or Path(f"{options.model}.safetensors")
     config = replace(CONFIGS[options.profile], seed=options.seed)
@@ -140,10 +140,10 @@ def _add_map(commands: Commands) -> None:
 
 
 def _map(options: argparse.Namespace) -> int:
-    from .event_map import MapOptions, map_event
-    from .models import ModelError
-    from .products import parse_bands
-    from .rasters import SceneError
+    from ml4ops_helpers.mapping import MapOptions, map_event
+    from ml4ops_helpers.models import ModelError
+    from ml4ops_helpers.scenes import SceneError
+    from ml4ops_helpers.scenes.products import parse_bands
 
     names = ("model", "threshold", "offset", "permanent", "min_area", "simplify", "area_factor", "area_level")
     chosen = MapOptions(
@@ -204,10 +204,10 @@ def _add_predict(commands: Commands) -> None:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from .models import ModelError
-    from .predict import map_files
-    from .products import parse_bands
-    from .rasters import SceneError
+    from ml4ops_helpers.mapping.predict import map_files
+    from ml4ops_helpers.models import ModelError
+    from ml4ops_helpers.scenes import SceneError
+    from ml4ops_helpers.scenes.products import parse_bands
 
     settings = {name: getattr(options, name) for name in ("model", "threshold", "offset", "engine", "uncertainty")}
     bands = parse_bands(options.bands) if options.bands else None
@@ -229,7 +229,7 @@ def _add_project(commands: Commands) -> None:
 
 
 def _project(options: argparse.Namespace) -> int:
-    from .projects import ProjectError, begin_repository, copy_project
+    from ml4ops_helpers.projects import ProjectError, begin_repository, copy_project
 
     try:
         folder = copy_project(options.name, options.folder)

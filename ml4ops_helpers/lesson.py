@@ -5,8 +5,6 @@ Explained in ``01_scope_the_problem``.
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 import math
 import os
@@ -22,12 +20,16 @@ import numpy as np
 import torch
 from IPython.display import display
 
-from . import PROFILES, datasets
-from .sources import cache_dir
+from ml4ops_helpers import PROFILES
+from ml4ops_helpers.datasets.sources import cache_dir
+from ml4ops_helpers.plots import set_style
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+
+    from ml4ops_helpers.models import Network
+
 
 RECORD_MIME = "application/vnd.ml4ops.lesson+json"
 """Type of the output by which a page hands its metrics to whoever runs it."""
@@ -79,7 +81,9 @@ class Lesson:
         Returns:
             One row a scene.
         """
-        table = datasets.get_dataset(source, profile=self.profile, seed=self.seed)  # type: ignore[arg-type]
+        from ml4ops_helpers.datasets.loaders import get_dataset
+
+        table = get_dataset(source, profile=self.profile, seed=self.seed)  # type: ignore[arg-type]
         if source == "embedded":  # published data sets are compared with known hashes when they are downloaded
             self._table = table
         return table
@@ -124,7 +128,9 @@ class Lesson:
         seconds = round(time.perf_counter() - self._started, 2)
         record: dict[str, Any] = {"page": self.page, "profile": self.profile, "seed": self.seed, "seconds": seconds}
         if self._table is not None:
-            record["data"] = datasets.dataset_hash(self._table)[:12]
+            from ml4ops_helpers.datasets.catalogues import dataset_hash
+
+            record["data"] = dataset_hash(self._table)[:12]
         metrics = {k: _json_safe(v) for k, v in self.metrics.items()}
         line = f"{self.page}: profile {self.profile}, {seconds:.1f} s"
         display({"text/plain": line, RECORD_MIME: record | {"metrics": metrics}}, raw=True)  # type: ignore[no-untyped-call]
@@ -163,8 +169,7 @@ def start(page: str, profile: str, seed: int) -> Lesson:
     np.random.seed(seed)  # noqa: NPY002 - for libraries that draw from the global generator; the page uses lesson.rng
     torch.manual_seed(seed)
     _set_threads(os.environ.get("OMP_NUM_THREADS", ""))
-    if importlib.util.find_spec("ml4ops_helpers.plots"):
-        importlib.import_module("ml4ops_helpers.plots").set_style()
+    set_style()
     return Lesson(page, profile, seed)
 
 
@@ -233,3 +238,32 @@ def _check_targets(targets: object, where: str) -> dict[str, float]:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
             raise ValueError(f"{where}: {name} is {value!r}; give a finite number of at least 0")
     return {name: float(targets[name]) for name in DEFAULT_TARGETS}
+
+
+def trained_path(name: str = "unet", profile: str = "lecture", seed: int = 0) -> Path:
+    """File in which ``03_train_a_model`` leaves a trained network for the pages after it."""
+    return cache_dir() / "models" / f"{name}-{profile}-{seed}.safetensors"
+
+
+def trained_model(name: str = "unet", profile: str = "lecture", seed: int = 0) -> tuple[Network, dict[str, Any]]:
+    """The trained network that exists: the one of ``03_train_a_model``, else the one shipped; says which.
+
+    Args:
+        name: ``linear``, ``cnn`` or ``unet``.
+        profile: of the page that asks.
+        seed: of the page that asks.
+
+    Returns:
+        The network in evaluation mode, and what is known about it: ``threshold``, ``data`` (hash), and so on.
+
+    Raises:
+        ModelError: the file is damaged, or is of a network that this version builds otherwise.
+    """
+    from ml4ops_helpers.models import load_model, load_pretrained
+
+    path = trained_path(name, profile, seed)
+    if path.exists():
+        print(f"{name}: trained by 03_train_a_model (profile {profile}, seed {seed})")
+        return load_model(path)
+    print(f"{name}: the weights shipped with the package (03_train_a_model has not run with these parameters)")
+    return load_pretrained(name)

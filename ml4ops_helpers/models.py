@@ -20,8 +20,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ml4ops_helpers.rasters import replacing
-from ml4ops_helpers.sentinel2 import Float, IndexName, select_bands, water_index
+from ml4ops_helpers.scenes.rasters import replacing
+from ml4ops_helpers.scenes.sentinel2 import Float, IndexName, select_bands, water_index
 
 CLASSES: tuple[str, ...] = ("land", "water", "cloud")
 WATER_CHANNEL = CLASSES.index("water")

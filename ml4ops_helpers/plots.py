@@ -20,7 +20,7 @@ from matplotlib.rcsetup import cycler
 from matplotlib.ticker import LogFormatter
 from numpy.typing import NDArray
 
-from ml4ops_helpers.sentinel2 import CLASS_NAMES, Codes, Float
+from ml4ops_helpers.scenes.sentinel2 import CLASS_NAMES, Codes, Float
 
 OKABE_ITO: tuple[str, ...] = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 """Colours that readers with any colour vision can tell apart (Okabe & Ito 2008)."""

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from tiny import GRID, tiny_image, write_tiny_event
 
-from ml4ops_helpers.scenes import write_raster
-from ml4ops_helpers.sentinel2 import BANDS
+from ml4ops_helpers.scenes.rasters import write_raster
+from ml4ops_helpers.scenes.sentinel2 import BANDS
 
 
 @pytest.fixture

@@ -18,8 +18,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ml4ops_helpers.exercises import Exercise, Verdict, check, core, find, grade, load

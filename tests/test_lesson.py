@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from ml4ops_helpers import lesson
+from ml4ops_helpers.datasets import loaders
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def test_metric_refuses_an_array():
 def test_the_record_tells_which_data_the_page_used(monkeypatch, tmp_path):
     (tmp_path / "a.tif").write_bytes(b"water")
     table = pd.DataFrame({"image": [str(tmp_path / "a.tif")]})
-    monkeypatch.setattr(lesson.datasets, "get_dataset", lambda source, **options: table)
+    monkeypatch.setattr(loaders, "get_dataset", lambda source, **options: table)
     shown = []
     monkeypatch.setattr(lesson, "display", lambda data, raw: shown.append(data[lesson.RECORD_MIME]))
     for source in ("embedded", "embedded", "worldfloods"):
@@ -120,7 +121,7 @@ def test_the_record_tells_which_data_the_page_used(monkeypatch, tmp_path):
 
 
 def test_dataset_is_that_of_the_page(monkeypatch):
-    monkeypatch.setattr(lesson.datasets, "get_dataset", lambda source, **options: (source, options))
+    monkeypatch.setattr(loaders, "get_dataset", lambda source, **options: (source, options))
     begun = lesson.start("99_example", "lecture", 5)
     assert begun.dataset("sen1floods11") == ("sen1floods11", {"profile": "lecture", "seed": 5})
 

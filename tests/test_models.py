@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ml4ops_helpers.inference import predict_scene
+from ml4ops_helpers.inference.tiling import predict_scene
 from ml4ops_helpers.models import (
     PRETRAINED,
     IndexModel,
@@ -20,7 +20,7 @@ from ml4ops_helpers.models import (
     save_model,
     to_probabilities,
 )
-from ml4ops_helpers.sentinel2 import join_probabilities, water_index
+from ml4ops_helpers.scenes.sentinel2 import join_probabilities, water_index
 
 NAMES = ("linear", "cnn", "unet")
 

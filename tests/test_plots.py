@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
-from ml4ops_helpers import explore_plots, plots
-from ml4ops_helpers.sentinel2 import CLASS_NAMES, WAVELENGTH
+from ml4ops_helpers import plots
+from ml4ops_helpers.datasets import explore_plots
+from ml4ops_helpers.scenes.sentinel2 import CLASS_NAMES, WAVELENGTH
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +35,7 @@ def test_a_class_has_the_same_colour_everywhere(pixels):
     picture = plots.label_picture(np.arange(4, dtype=np.uint8)[None])
     for code, name in enumerate(CLASS_NAMES):
         assert picture[0, code] == pytest.approx(to_rgb(plots.CLASS_COLOURS[name]))
-    line = next(x for x in explore_plots.spectra(pixels).axes[0].lines if x.get_label() == "water")
+    line = next(x for x in explore_plots.spectra_figure(pixels).axes[0].lines if x.get_label() == "water")
     assert line.get_color() == plots.CLASS_COLOURS["water"]
 
 
@@ -85,7 +86,7 @@ def test_lines_carry_their_index_and_marks():
 def test_an_event_is_on_the_map_once_and_only_where_it_has_a_place():
     facts = pd.DataFrame({"split": ["train", "train", "test", "test"], "event": ["A", "A", "B", "C"],
                           "lon": [1.0, 1.1, 50, np.nan], "lat": [2.0, 2.1, 60, np.nan]})  # fmt: skip
-    fig = explore_plots.event_map(facts)
+    fig = explore_plots.event_locations(facts)
     drawn = {c.get_label(): np.asarray(c.get_offsets()).tolist() for c in fig.axes[0].collections}
     assert drawn == {"train": [[1.0, 2.0]], "test": [[50.0, 60.0]]}
 
@@ -105,21 +106,21 @@ def test_a_bar_as_thin_as_the_water_of_the_training_scenes_has_its_number():
 
 def test_two_events_on_one_place_can_be_told_from_one():
     facts = pd.DataFrame({"split": "train", "event": ["A", "B"], "lon": [1.0, 1.0], "lat": [2.0, 2.0]})
-    (drawn,) = explore_plots.event_map(facts).axes[0].collections
+    (drawn,) = explore_plots.event_locations(facts).axes[0].collections
     assert len(drawn.get_offsets()) == 2
     assert drawn.get_facecolor()[0, 3] < 1
 
 
 def test_spectra_are_medians_at_the_wavelengths():
     table = pd.DataFrame({"class": "land", "B3": [0.1, 0.2, 0.6], "B8": [0.3, 0.3, 0.3], "B11": np.nan})
-    line = explore_plots.spectra(table).axes[0].lines[0]
+    line = explore_plots.spectra_figure(table).axes[0].lines[0]
     assert list(line.get_xdata()) == [WAVELENGTH["B3"], WAVELENGTH["B8"]]  # a band without values is left out
     assert list(line.get_ydata()) == pytest.approx([0.2, 0.3])
 
 
 def test_panels_share_the_height_so_that_they_can_be_compared(pixels):
     pixels.loc[pixels["source"] == "two", ["B3", "B8"]] *= 3
-    fig = explore_plots.spectra(pixels, panel="source")
+    fig = explore_plots.spectra_figure(pixels, panel="source")
     assert [ax.get_title() for ax in fig.axes] == ["one", "two"]
     assert fig.axes[0].get_ylim() == fig.axes[1].get_ylim()
     assert fig.axes[0].get_ylim()[1] > 2
@@ -128,7 +129,7 @@ def test_panels_share_the_height_so_that_they_can_be_compared(pixels):
 def test_a_line_that_a_panel_lacks_is_not_drawn(pixels):
     only_land = pixels[(pixels["source"] == "one") | (pixels["class"] == "land")]
     for fig in (
-        explore_plots.spectra(only_land, panel="source"),
+        explore_plots.spectra_figure(only_land, panel="source"),
         explore_plots.histograms(only_land, "B3", panel="source"),
     ):
         drawn = fig.axes[1].get_legend_handles_labels()[1]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from affine import Affine
 
-from ml4ops_helpers.scenes import write_raster
-from ml4ops_helpers.sentinel2 import BANDS
+from ml4ops_helpers.scenes.rasters import write_raster
+from ml4ops_helpers.scenes.sentinel2 import BANDS
 
 GRID: dict[str, Any] = {"crs": "EPSG:32630", "transform": Affine(10, 0, 500_000, 0, -10, 4_000_000)}
 """The grid of every tiny scene."""

@@ -9,8 +9,7 @@ from book_tools.pages import PageError
 from book_tools.writing import replace_text
 from tiny_pages import write_page
 
-from book_tools import contracts
-from book_tools import publish as press
+from book_tools import contracts, publish as press
 from ml4ops_helpers import lesson
 
 ALT = "A line that rises from zero to one."

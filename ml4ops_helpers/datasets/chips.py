@@ -1,0 +1,121 @@
+"""Real images with labels: chips of Sen1Floods11, tiles of TerraMesh. Explained in ``02_explore_the_data``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from affine import Affine
+from rasterio.crs import CRS
+
+from ml4ops_helpers.datasets.catalogues import load_scene
+from ml4ops_helpers.datasets.loaders import terramesh
+from ml4ops_helpers.datasets.sources import DownloadError, data_dir, sen1floods11_files
+from ml4ops_helpers.scenes.rasters import SceneError, open_raster
+from ml4ops_helpers.scenes.scene import Scene, from_sen1floods11, read_label, read_scene
+from ml4ops_helpers.scenes.sentinel2 import (
+    INVALID,
+    LAND,
+    QUANTIFICATION,
+    WATER,
+    Codes,
+    Float,
+    merge_label,
+)
+
+CHIP_40M_BANDS = ("B2", "B3", "B4", "B8", "B10", "B11")
+"""Band order of the 40 m chips, checked against the full-resolution chip."""
+
+
+def load_chip(chip: str, bands: str | Sequence[str] | None = None, root: Path | None = None) -> tuple[Scene, Codes]:
+    """A Sen1Floods11 chip, found on disk or downloaded.
+
+    Args:
+        chip: its name, such as ``Spain_7370579``.
+        bands: a key of ``BAND_SETS`` or band names; default all thirteen.
+        root: folder of the data set; default in ``ML4OPS_DATA``, then in the cache.
+
+    Returns:
+        The scene, and its label, version 2, uint8 ``(2, height, width)``.
+
+    Raises:
+        DownloadError: the chip is not on disk and cannot be downloaded.
+        SceneError: a file cannot be read.
+    """
+    image, label = sen1floods11_files([chip], root)[chip]
+    scene = read_scene(image, bands)
+    return scene, read_label(label, scene, codes="sen1floods11")
+
+
+def load_chip_40m(path: Path | str) -> tuple[Float, Codes]:
+    """A Sen1Floods11 chip averaged over 4 × 4 pixels.
+
+    Args:
+        path: an ``.npz`` with ``image`` (reflectance) and ``label`` (−1, 0, 1).
+
+    Returns:
+        float32 reflectance ``(6, height, width)`` in the order of ``CHIP_40M_BANDS``, and the label, version 2.
+
+    Raises:
+        SceneError: the file is missing, or holds something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            contents: dict[str, Any] = {key: file[key] for key in ("image", "label")}
+    except (OSError, KeyError, ValueError) as error:
+        raise SceneError(f"{path}: not a 40 m chip with image and label ({error}); fetch it again") from error
+    image, label = contents["image"], contents["label"]
+    if image.shape != (len(CHIP_40M_BANDS), *label.shape) or not np.isin(label, (-1, 0, 1)).all():
+        raise SceneError(f"{path}: image {image.shape}, label {label.shape}; expected (6, n, n) and (n, n) of -1, 0, 1")
+    return image.astype(np.float32), from_sen1floods11(label)
+
+
+def real_images() -> tuple[dict[str, tuple[Scene, Codes]], list[str]]:
+    """The real images of the book that this machine has or can download, and a line for each source that it lacks.
+
+    They are the hand-labelled chips of ``evaluation.real_chips`` and the two TerraMesh tiles, whose land cover class 1
+    is taken as water and every other as land.
+
+    Returns:
+        Scene and version-1 label by name; and what is missing, and why.
+    """
+    images: dict[str, tuple[Scene, Codes]] = {}
+    missing: list[str] = []
+    for name, source in {"Sen1Floods11": real_chips, "TerraMesh": _tiles}.items():
+        try:
+            images |= source()
+        except DownloadError as error:
+            missing.append(f"{name}: not here, and {error}")
+    return images, missing
+
+
+def _tiles() -> dict[str, tuple[Scene, Codes]]:
+    tiles = {}
+    for _, row in terramesh().iterrows():
+        scene, _ = load_scene(row)
+        with open_raster(row["lulc"]) as file:
+            cover = file.read(1)
+        codes = np.where(cover == 1, WATER, np.where(cover == 0, INVALID, LAND)).astype(np.uint8)
+        tiles[f"TerraMesh {scene.path.stem}"] = scene, codes
+    return tiles
+
+
+def real_chips() -> dict[str, tuple[Scene, Codes]]:
+    """Hand-labelled real chips, by name: Spain at 10 m, and those at 40 m that the data folder holds.
+
+    Returns:
+        Scene and version-1 label. Those at 40 m have the bands of ``CHIP_40M_BANDS`` and no place on Earth.
+
+    Raises:
+        DownloadError: the chip of Spain is neither on disk nor to be downloaded.
+    """
+    scene, label = load_chip("Spain_7370579")
+    chips = {"Spain_7370579": (scene, merge_label(label))}
+    for path in sorted((data_dir() / "sen1floods11_40m").glob("*.npz")):
+        reflectance, label = load_chip_40m(path)
+        numbers, valid = np.round(reflectance * QUANTIFICATION).astype(np.int32), (reflectance != 0).any(axis=0)
+        coarse = Scene(numbers, CHIP_40M_BANDS, CRS(), Affine.scale(40, -40), valid, 0, path)
+        chips[path.stem] = coarse, merge_label(label)
+    return chips

@@ -1,0 +1,178 @@
+"""Look at data before a model does: facts of each scene, samples of pixels.
+
+A sample is a table with one row a pixel: ``source`` (event or chip), ``split``, ``class``, and reflectance by band.
+Samples of real images are in ``compare``. Explained in ``02_explore_the_data``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import ndimage
+
+from ml4ops_helpers.datasets.catalogues import label_codes, load_scene
+from ml4ops_helpers.scenes.scene import read_label
+from ml4ops_helpers.scenes.sentinel2 import (
+    BANDS,
+    CLASS_NAMES,
+    INVALID,
+    LAND,
+    WATER,
+    Codes,
+    Float,
+    IndexName,
+    merge_label,
+    select_bands,
+    water_index,
+)
+
+
+def scene_facts(table: pd.DataFrame) -> pd.DataFrame:
+    """What labels and metadata say of each scene, without reading the images.
+
+    Args:
+        table: catalogue of labelled scenes.
+
+    Returns:
+        The catalogue's ``split, event, aoi`` with the share of each class of ``CLASS_NAMES`` (0 to 1), and ``date``,
+        ``lon``, ``lat`` and ``offset`` from the metadata, empty where these are silent.
+
+    Raises:
+        SceneError: a label cannot be read.
+    """
+    rows = []
+    for _, row in table.iterrows():
+        codes = merge_label(read_label(row["label"], row["image"], codes=label_codes(row["label"])))
+        shares = np.bincount(codes.ravel(), minlength=len(CLASS_NAMES)) / codes.size
+        meta: dict[str, Any] = json.loads(Path(row["meta"]).read_text(encoding="utf-8")) if row["meta"] else {}
+        facts = {"lon": meta.get("lon", np.nan), "lat": meta.get("lat", np.nan), "offset": meta.get("radio_add_offset")}
+        names = {key: row[key] for key in ("split", "event", "aoi")}
+        rows.append(names | dict(zip(CLASS_NAMES, shares.tolist(), strict=True)) | facts | {"date": meta.get("date")})
+    return pd.DataFrame(rows).astype({"date": "datetime64[ns]"})
+
+
+def draw_pixels(
+    reflectance: Float, codes: Codes, bands: Sequence[str], per_class: int, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Draw pixels of every class from one image.
+
+    Args:
+        reflectance: ``(bands, height, width)``; NaN where there are no data.
+        codes: version-1 codes, ``(height, width)``; invalid pixels are never drawn.
+        bands: names of the bands.
+        per_class: how many pixels of each class, or all where there are fewer.
+        rng: source of randomness.
+
+    Returns:
+        One row a pixel: ``class`` and a column for each band.
+
+    >>> image, codes = np.full((1, 2, 2), 0.1, np.float32), np.array([[0, 1], [1, 2]])
+    >>> draw_pixels(image, codes, ["B3"], 1, np.random.default_rng(0))["class"].tolist()
+    ['land', 'water']
+    """
+    known = np.where(np.isfinite(reflectance).all(axis=0), codes, INVALID).ravel()
+    pixels = reflectance.reshape(len(bands), -1)
+    parts = []
+    for code in range(INVALID + 1, len(CLASS_NAMES)):
+        places = np.flatnonzero(known == code)
+        places = rng.choice(places, min(per_class, places.size), replace=False)
+        part = pd.DataFrame(pixels[:, places].T, columns=list(bands))
+        part.insert(0, "class", CLASS_NAMES[code])
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def sample_pixels(
+    table: pd.DataFrame, bands: str | Sequence[str] = "all", per_class: int = 500, seed: int = 0
+) -> pd.DataFrame:
+    """Draw pixels of every class from every scene of a catalogue; each scene has the same say.
+
+    Args:
+        table: catalogue of labelled scenes.
+        bands: a key of ``BAND_SETS`` or band names.
+        per_class: pixels of each class drawn from a scene.
+        seed: of the draw.
+
+    Returns:
+        One row a pixel: ``source`` (the event), ``split``, ``class`` and a column for each band.
+
+    Raises:
+        SceneError: a scene or label cannot be read.
+        ValueError: a scene has no label.
+    """
+    rng, names = np.random.default_rng(seed), select_bands(bands)
+    parts = []
+    for _, row in table.iterrows():
+        scene, label = load_scene(row, names)
+        if label is None:
+            raise ValueError(f"{row['image']}: no label; pixels are drawn by class and need one")
+        part = draw_pixels(scene.reflectance(), merge_label(label), names, per_class, rng)
+        parts.append(part.assign(source=row["event"], split=row["split"]))
+    return pd.concat(parts, ignore_index=True)
+
+
+def add_index(pixels: pd.DataFrame, name: IndexName) -> pd.DataFrame:
+    """Add a water index to a sample, as a column of its name.
+
+    Args:
+        pixels: from ``sample_pixels`` or ``sample_images``; an empty one is returned as it is.
+        name: which index.
+
+    >>> add_index(pd.DataFrame({"B3": [0.3], "B8": [0.1]}), "ndwi")["ndwi"].round(3).tolist()
+    [0.5]
+    """
+    if pixels.empty:
+        return pixels
+    bands = [band for band in BANDS if band in pixels]
+    return pixels.assign(**{name: water_index(name, pixels[bands].to_numpy().T[..., None], bands)[:, 0]})
+
+
+def narrow_water(codes: Codes, side: int, narrower: int = 5) -> tuple[slice, slice]:
+    """Find the square in which most of the water is narrow: ditches, lanes, small ponds.
+
+    Args:
+        codes: version-1 codes, ``(height, width)``, no smaller than the square.
+        side: of the square, pixels; it keeps clear of cloud and missing data where it can.
+        narrower: water counts that does not hold a square of this side, pixels.
+
+    Returns:
+        Rows and columns of the square.
+
+    >>> codes = np.ones((20, 20), np.uint8)
+    >>> codes[:, 15] = 2
+    >>> narrow_water(codes, 8)[1]
+    slice(8, 16, None)
+    """
+    wet = codes == WATER
+    wanted = wet & ~ndimage.binary_opening(wet, np.ones((narrower, narrower)))
+    blocked = (codes != WATER) & (codes != LAND)
+    sums = np.pad(wanted.astype(np.int64) - 5 * blocked, (1, 0)).cumsum(0).cumsum(1)
+    inside = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    row, column = (int(i) for i in np.unravel_index(inside.argmax(), inside.shape))
+    return slice(row, row + side), slice(column, column + side)
+
+
+def medians_outside(simulated: pd.DataFrame, other: pd.DataFrame, bands: Sequence[str]) -> pd.DataFrame:
+    """Which medians of other images lie outside the range that holds 80 % of the simulated pixels.
+
+    Args:
+        simulated: from ``sample_pixels``.
+        other: from ``compare.sample_images``; may be empty.
+        bands: columns of both; a band that an image lacks is left out.
+
+    Returns:
+        One row for each class and image: ``class, source, medians`` (how many), ``outside`` (how many of them), and
+        the names of the bands ``below`` and ``above`` the range.
+    """
+    rows = []
+    for (name, source), part in [] if other.empty else other.groupby(["class", "source"], sort=False):
+        median = part[list(bands)].median().dropna()
+        within = simulated.loc[simulated["class"] == name, median.index].quantile([0.1, 0.9])
+        below, above = median.index[median < within.loc[0.1]], median.index[median > within.loc[0.9]]
+        rows.append([name, source, len(median), len(below) + len(above), ", ".join(below), ", ".join(above)])
+    return pd.DataFrame(rows, columns=["class", "source", "medians", "outside", "below", "above"])

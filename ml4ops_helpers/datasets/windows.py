@@ -1,0 +1,108 @@
+"""Square windows of labelled scenes, as batches for training. Explained in ``03_train_a_model``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from rasterio.windows import Window
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ml4ops_helpers.datasets.catalogues import (
+    label_codes,
+)
+from ml4ops_helpers.scenes.rasters import SceneError, WindowReader, open_raster, tile_windows
+from ml4ops_helpers.scenes.scene import as_version_2, read_label, read_scene
+from ml4ops_helpers.scenes.sentinel2 import band_positions, merge_label, to_reflectance
+
+
+class Windows(Dataset[tuple[Tensor, Tensor]]):
+    """Windows of labelled scenes for a ``DataLoader``.
+
+    An item is the reflectance, float32 ``(bands, size, size)``, 0 where there are no data, and the label, int64, 0
+    (invalid) there: version 1 ``(size, size)``, or version 2 ``(2, size, size)`` with the land and water that are known
+    under thin cloud. Every scene is checked when the data set is made.
+
+    Args:
+        table: a catalogue; or tiles of one (columns ``row`` and ``column``), which are then the windows.
+        bands: a key of ``BAND_SETS`` or band names.
+        size: side of a window, pixels.
+        stride: step between windows, default ``size``; ``random`` puts as many windows at random places, others in
+            each epoch (see ``set_epoch``).
+        seed: of the random places.
+        version: of the labels, whatever the files hold: 1 (one code) or 2 (cloud and ground apart).
+
+    Raises:
+        SceneError: a scene or label cannot be used.
+        ValueError: a scene is smaller than a window.
+    """
+
+    def __init__(
+        self,
+        table: pd.DataFrame,
+        bands: str | Sequence[str] = "bgriswir",
+        size: int = 256,
+        stride: int | Literal["random"] | None = None,
+        seed: int = 0,
+        version: Literal[1, 2] = 1,
+    ) -> None:
+        self.size, self.seed, self.epoch, self.random, self.version = size, seed, 0, stride == "random", version
+        self._reader = WindowReader()
+        scenes = {row["image"]: _check(row, bands) for _, row in table.drop_duplicates("image").iterrows()}
+        if "column" in table:
+            places = zip(table["image"], table["row"], table["column"], strict=True)
+            self._items = [(scenes[image], Window(column, row, size, size)) for image, row, column in places]
+        else:
+            step = stride if isinstance(stride, int) else None
+            self._items = [(scene, w) for scene in scenes.values() for w in tile_windows(scene.shape, size, step)]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the random places of an epoch; workers must start after it (``persistent_workers=False``)."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        scene, window = self._items[index]
+        if self.random:
+            rng = np.random.default_rng((self.seed, self.epoch, index))
+            row, column = (int(rng.integers(n - self.size + 1)) for n in scene.shape)
+            window = Window(column, row, self.size, self.size)
+        image = self._reader.read(scene.image, window, scene.positions)
+        label = self._reader.read(scene.label, window)
+        no_data = ((image == 0) | (image == scene.nodata)).all(axis=0)
+        x = np.where(no_data, np.float32(0), to_reflectance(image, scene.offset))
+        codes = as_version_2(label, label_codes(scene.label))
+        y = np.where(no_data, 0, codes if self.version == 2 else merge_label(codes))
+        return torch.from_numpy(x), torch.from_numpy(y.astype(np.int64))
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """What a window needs to know of its scene."""
+
+    image: str
+    label: str
+    shape: tuple[int, int]
+    positions: list[int]
+    offset: int
+    nodata: float
+
+
+def _check(row: pd.Series, bands: str | Sequence[str]) -> _Checked:
+    """Read the labels of a scene and the header of its image, so that a bad file stops the run before it starts."""
+    image, label = row["image"], row["label"]
+    if not label:
+        raise SceneError(f"{image}: no label; training windows need one in the folder gt")
+    read_label(label, image, codes=label_codes(label))
+    offset = None if pd.isna(row.get("offset")) else int(row["offset"])
+    corner = read_scene(image, window=Window(0, 0, 1, 1), offset=offset)
+    with open_raster(image) as source:
+        shape, nodata = source.shape, float(source.nodata or 0)
+    return _Checked(image, label, shape, band_positions(bands, corner.bands), corner.offset, nodata)

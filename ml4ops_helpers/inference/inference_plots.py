@@ -1,0 +1,70 @@
+"""Figures of ``05_run_inference``: how far a network sees, seams, engines.
+
+Every function returns a matplotlib ``Figure``; ``Lesson.figure`` shows it with a description.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from ml4ops_helpers.plots import OKABE_ITO, panels
+from ml4ops_helpers.scenes.sentinel2 import Float
+
+
+def influence_figure(influence: Float, halo: int) -> Figure:
+    """How strongly each pixel of the input moves the answer in the middle, and the square that the halo spans.
+
+    Args:
+        influence: at least 0, ``(side, side)``; the pixel that is asked lies in the middle.
+        halo: pixels.
+    """
+    side = influence.shape[0]
+    fig, ax = plt.subplots(figsize=(5.2, 4.6), layout="constrained")
+    limits = LogNorm(influence.max() * 1e-7, influence.max())
+    shown = np.where(influence > 0, influence, np.nan)
+    half = side / 2
+    drawn = ax.imshow(shown, norm=limits, cmap="viridis", extent=(-half, half, half, -half))
+    fig.colorbar(drawn, label="influence on the answer in the middle")
+    ax.add_patch(Rectangle((-halo, -halo), 2 * halo, 2 * halo, fill=False, ec=OKABE_ITO[1], lw=2, ls="--"))
+    ax.set(xlabel="pixels to the right", ylabel="pixels down")
+    ax.grid(visible=False)
+    return fig
+
+
+def seams(differences: Mapping[str, Float], smallest: float = 1e-7) -> Figure:
+    """Maps of how far probabilities are from those of the whole scene, on one logarithmic scale.
+
+    Args:
+        differences: by title, at least 0, ``(height, width)``.
+        smallest: what is drawn in the darkest colour, with all below it.
+    """
+    fig, axes = panels(len(differences), 2, 3.3, 3.3)
+    limits = LogNorm(smallest, 1)
+    for ax, (title, difference) in zip(axes, differences.items(), strict=True):
+        drawn = ax.imshow(np.clip(difference, smallest, 1), norm=limits, cmap="cividis")
+        ax.set(title=title, xticks=[], yticks=[])
+        ax.grid(visible=False)
+    fig.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.7, label="difference of the water probability")
+    return fig
+
+
+def engine_bars(trial: pd.DataFrame) -> Figure:
+    """Time of each engine, with its largest difference from torch in 32 bits written beside.
+
+    Args:
+        trial: from ``engines.try_engines``.
+    """
+    fig, ax = plt.subplots(figsize=(6.4, 1.2 + 0.5 * len(trial)), layout="constrained")
+    bars = ax.barh(trial.index, trial["seconds"], color=OKABE_ITO[0])
+    ax.bar_label(bars, [f"{d:.0e}" if d else "reference" for d in trial["difference"]], padding=4)
+    ax.set(xlabel="seconds for a million pixels", xlim=(0, 1.25 * trial["seconds"].max()))
+    ax.invert_yaxis()
+    ax.grid(visible=False, axis="y")
+    return fig

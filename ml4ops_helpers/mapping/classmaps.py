@@ -1,0 +1,156 @@
+"""Class maps: what a model said of every pixel, on a known grid; read, brought onto one grid, put together.
+
+The codes are those of version 1: 0 invalid, 1 land, 2 water, 3 cloud. Explained in ``08_map_the_flood``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.warp import Resampling, reproject
+
+from ml4ops_helpers.scenes.grids import Grid, union_grid
+from ml4ops_helpers.scenes.rasters import SceneError, open_raster, write_raster
+from ml4ops_helpers.scenes.scene import check_georeference
+from ml4ops_helpers.scenes.sentinel2 import CLASS_NAMES, CLOUD, INVALID, LAND, WATER, Codes
+
+OUTSIDE = 255
+"""Code of pixels that a layer of permanent water does not reach."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClassMap:
+    """Codes on a grid.
+
+    Attributes:
+        codes: uint8 ``(height, width)``.
+        grid: where they lie.
+        name: what errors and figures call the map.
+        day: when the image was taken, where that is known.
+
+    Raises:
+        SceneError: the codes do not fit the grid.
+    """
+
+    codes: Codes
+    grid: Grid
+    name: str = "class map"
+    day: date | None = None
+
+    def __post_init__(self) -> None:
+        if self.codes.dtype != np.uint8 or self.codes.shape != self.grid.shape:
+            raise SceneError(
+                f"{self.name}: {self.codes.dtype} codes of shape {self.codes.shape} on a grid of {self.grid.shape}; "
+                "expected uint8 of the same shape"
+            )
+
+    @property
+    def seen(self) -> NDArray[np.bool_]:
+        """Pixels whose ground was seen: land or water, neither cloud nor invalid."""
+        return np.isin(self.codes, (LAND, WATER))
+
+
+def is_class_map(path: Path | str) -> bool:
+    """Whether a file holds class codes, not an image: one band of uint8."""
+    if Path(path).is_dir():
+        return False
+    with open_raster(path) as source:
+        return bool(source.count == 1 and source.dtypes[0] == "uint8")
+
+
+def read_class_map(path: Path | str, day: date | None = None) -> ClassMap:
+    """Read a class map, as ``ml4ops predict`` writes it.
+
+    Args:
+        path: a GeoTIFF of one band of codes.
+        day: when the image was taken.
+
+    Raises:
+        SceneError: the file cannot be read, has no place on Earth, or holds something else than class codes.
+    """
+    found = _read_codes(path, "codes of a class map are 0 invalid, 1 land, 2 water, 3 cloud", len(CLASS_NAMES) - 1)
+    return replace(found, name=Path(path).stem, day=day)
+
+
+def read_permanent(path: Path | str) -> ClassMap:
+    """Read a layer of permanent water (JRC, Pekel et al. 2016, DOI 10.1038/nature20584).
+
+    Args:
+        path: a GeoTIFF of one band of codes: 0 and 1 land, 2 seasonal, 3 permanent water.
+
+    Raises:
+        SceneError: the file cannot be read, has no place on Earth, or holds other codes.
+    """
+    return _read_codes(path, "codes of a permanent-water layer are 0 or 1 land, 2 seasonal, 3 permanent", 3)
+
+
+def _read_codes(path: Path | str, meaning: str, highest: int) -> ClassMap:
+    with open_raster(path) as source:
+        if source.count != 1 or source.dtypes[0] != "uint8":
+            raise SceneError(f"{path}: {source.count} bands of {source.dtypes[0]}, expected one of uint8; {meaning}")
+        check_georeference(Path(path), source)
+        codes = source.read(1)
+        grid = Grid(source.shape, source.crs, source.transform)
+    if codes.max() > highest:
+        raise SceneError(f"{path}: codes up to {codes.max()}; {meaning}")
+    return ClassMap(codes, grid, str(path))
+
+
+def write_class_map(path: Path | str, found: ClassMap) -> Path:
+    """Write a class map as GeoTIFF, 0 its no-data value."""
+    tags = {"CLASSES": ", ".join(f"{code} {name}" for code, name in enumerate(CLASS_NAMES))}
+    where = {"crs": found.grid.crs, "transform": found.grid.transform}
+    return write_raster(path, found.codes, names=["class"], nodata=INVALID, tags=tags, **where)
+
+
+def align(found: ClassMap, grid: Grid, outside: int = INVALID) -> ClassMap:
+    """Bring codes onto a grid, by the nearest pixel: codes cannot be averaged.
+
+    The CRS of both are compared every time. Nothing is done where the grids are one.
+
+    Args:
+        found: the map.
+        grid: where to.
+        outside: code of pixels that the map does not reach.
+
+    Raises:
+        SceneError: the map lies elsewhere; no pixel of it falls on the grid.
+    """
+    if found.grid.same_as(grid):
+        return found
+    codes, reached = np.zeros(grid.shape, np.uint8), np.zeros(grid.shape, np.uint8)
+    where = {"src_crs": found.grid.crs, "src_transform": found.grid.transform,
+             "dst_crs": grid.crs, "dst_transform": grid.transform, "resampling": Resampling.nearest}  # fmt: skip
+    reproject(found.codes, codes, **where)
+    reproject(np.ones_like(found.codes), reached, **where)
+    if not reached.any():
+        lon, lat = found.grid.centre
+        other = "{:.3f}° E, {:.3f}° N".format(*grid.centre)
+        raise SceneError(f"{found.name}: around {lon:.3f}° E, {lat:.3f}° N, no pixel on the map around {other}; "
+                         "pass maps of one place")  # fmt: skip
+    return replace(found, codes=np.where(reached, codes, np.uint8(outside)), grid=grid)
+
+
+def mosaic(maps: Sequence[ClassMap], name: str = "mosaic") -> ClassMap:
+    """Put maps of several scenes or sensors together, on the grid of the first stretched over all.
+
+    Args:
+        maps: the most trusted or finest first. A pixel takes its code from the first map that saw its ground; it is
+            cloud where only cloud was seen, invalid where nobody looked.
+        name: of the result.
+
+    Returns:
+        The mosaic; its day is that of the first map.
+    """
+    grid = union_grid(m.grid for m in maps)
+    codes = np.full(grid.shape, INVALID, np.uint8)
+    for one in reversed(maps):
+        aligned = align(one, grid)
+        cloud = (aligned.codes == CLOUD) & (codes == INVALID)
+        codes = np.where(aligned.seen | cloud, aligned.codes, codes)
+    return ClassMap(codes, grid, name, maps[0].day)

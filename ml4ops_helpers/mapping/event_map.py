@@ -1,0 +1,213 @@
+"""From two images to all that a user of a flood map asks for: what ``ml4ops map`` does.
+
+Explained in ``08_map_the_flood``.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from ml4ops_helpers import __version__
+from ml4ops_helpers.mapping.classmaps import ClassMap, is_class_map, read_class_map, read_permanent
+from ml4ops_helpers.mapping.floodmaps import (
+    FLOOD,
+    NOT_OBSERVED,
+    PERMANENT,
+    RECEDED,
+    UNKNOWN_BEFORE,
+    Bounds,
+    change_areas,
+    difference,
+    expected_flood,
+    write_change,
+)
+from ml4ops_helpers.mapping.pictures import picture_of
+from ml4ops_helpers.mapping.predict import map_file
+from ml4ops_helpers.mapping.report import event_report
+from ml4ops_helpers.mapping.vectors import vectorise, write_vectors
+from ml4ops_helpers.mapping.webmap import interactive_map
+from ml4ops_helpers.scenes.rasters import SceneError, open_raster
+from ml4ops_helpers.uncertainty.conformal import area_interval
+
+SHIPPED = (
+    "The network that ships with this program was trained on simulated scenes only; see its measured scores first."
+)
+"""Caveat of maps made by it."""
+OUTLINED = (NOT_OBSERVED, PERMANENT, FLOOD, RECEDED, UNKNOWN_BEFORE)
+
+
+@dataclass(frozen=True)
+class MapOptions:
+    """How a map is made.
+
+    Attributes:
+        model, threshold, bands, offset: how a scene is mapped, see ``predict.map_files``.
+        permanent: layer of permanent water, if there is one.
+        days: of the two images, where they are known.
+        min_area: minimum mapping unit of the outlines, m².
+        simplify: how far an outline may move, metres.
+        area_factor: from ``conformal.fit_area_factor``, for an interval of the flood's area; None for no interval.
+        area_level: chance that the factor was fitted for, told in the report; None where unknown.
+    """
+
+    model: str = "unet"
+    threshold: float | None = None
+    bands: tuple[str, ...] | None = None
+    offset: int | None = None
+    permanent: Path | None = None
+    days: tuple[date, date] | None = None
+    min_area: float = 1000
+    simplify: float = 10
+    area_factor: float | None = None
+    area_level: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """An image and what it was mapped to.
+
+    Attributes:
+        path: the image, or the class map where there was none.
+        file: the class map.
+        classes: what the file holds.
+        water: probability of water, where a network made the class map just now.
+    """
+
+    path: Path
+    file: Path
+    classes: ClassMap
+    water: Path | None = None
+
+
+def map_event(pre: Path | str, post: Path | str, out: Path | str, options: MapOptions | None = None) -> dict[str, Path]:
+    """Map a flood from two images, and write what a user needs.
+
+    Args:
+        pre: before the flood: a class map, or a product that the network maps first.
+        post: during or after it; the map is made on its grid.
+        out: folder to write to; nothing appears there before everything is done.
+        options: how.
+
+    Returns:
+        The files: ``change`` (GeoTIFF), ``gpkg`` and ``geojson`` (outlines), ``areas`` (CSV), ``map`` (interactive,
+        HTML), ``report`` (HTML), and ``pre_class`` and ``post_class`` where a product was mapped.
+
+    Raises:
+        SceneError: a file cannot be used, the two show different places, or are not one before the other.
+        ModelError: there are no such weights.
+    """
+    out, options = Path(out).absolute(), options or MapOptions()
+    if out.exists() and not out.is_dir():
+        raise SceneError(f"{out}: a file, expected a folder to write to; choose another name")
+    if Path(pre).resolve() == Path(post).resolve():
+        raise SceneError(f"{pre}: given as the image before and after; nothing can have changed")
+    if options.days and not options.days[0] < options.days[1]:
+        first, second = options.days
+        raise SceneError(f"the image before is of {first}, the one after of {second}; give the earlier one first")
+    layer = None if options.permanent is None else read_permanent(options.permanent)
+    place = next(folder for folder in (out, *out.parents) if folder.is_dir())
+    with tempfile.TemporaryDirectory(prefix=".ml4ops-map-", dir=place) as work:
+        days = options.days or (None, None)
+        before, after = (
+            observe(path, Path(work) / when, options, day)
+            for path, when, day in zip((pre, post), ("pre", "post"), days, strict=True)
+        )
+        change = difference(before.classes, after.classes, layer)
+        made = _write_all(Path(work), before, after, change, options)
+        out.mkdir(parents=True, exist_ok=True)
+        return {kind: path.replace(out / path.name) for kind, path in made.items()}
+
+
+def observe(path: Path | str, work: Path, options: MapOptions, day: date | None = None) -> Observed:
+    """Class map of a file: read, or made from a product by a network.
+
+    Args:
+        path: a class map, or any product that ``products.open_product`` takes.
+        work: folder for a class map made here.
+        options: how a product is mapped.
+        day: when the image was taken.
+
+    Raises:
+        SceneError: the file is neither.
+        ModelError: there are no such weights.
+    """
+    path = Path(path)
+    if is_class_map(path):
+        return Observed(path, path, read_class_map(path, day))
+    how = {"model": options.model, "threshold": options.threshold, "bands": options.bands, "offset": options.offset}
+    made = map_file(path, work, **how)
+    return Observed(path, made.class_map, read_class_map(made.class_map, day), made.water)
+
+
+def _write_all(
+    folder: Path, before: Observed, after: Observed, change: ClassMap, options: MapOptions
+) -> dict[str, Path]:
+    """Write every file into a folder; which is which."""
+    name = after.path.stem
+    title = f"Flood map: {name}"
+    outlines = vectorise(change, codes=OUTLINED, min_area=options.min_area, simplify=options.simplify)
+    pictures = {
+        f"{when}: {_named(one.path)}": picture_of(one.path, change.grid, bands=options.bands, offset=options.offset)
+        for when, one in (("before", before), ("after", after))
+    }
+    shipped = (before.water or after.water) and not options.model.endswith(".safetensors")
+    report = event_report(
+        change,
+        title=title,
+        pictures=pictures,
+        facts=_facts(before, after, change, options),
+        interval=_interval(after, change, options.area_factor),
+        level=options.area_level,
+        caveats=[SHIPPED] if shipped else [],
+    )
+    made = {
+        "change": write_change(folder / f"{name}_change.tif", change),
+        "gpkg": write_vectors(folder / f"{name}_flood.gpkg", outlines),
+        "geojson": write_vectors(folder / f"{name}_flood.geojson", outlines),
+    }
+    texts = {
+        "areas": ("areas.csv", change_areas(change).to_csv()),
+        "map": ("map.html", interactive_map(outlines, change.grid, pictures, title)),
+        "report": ("report.html", report),
+    }
+    for kind, (ending, text) in texts.items():
+        made[kind] = folder / f"{name}_{ending}"
+        made[kind].write_text(text, encoding="utf-8")
+    mapped = {"pre_class": before, "post_class": after}
+    return made | {k: one.file.rename(folder / f"{name}_{k}.tif") for k, one in mapped.items() if one.water}
+
+
+def _interval(after: Observed, change: ClassMap, factor: float | None) -> Bounds | None:
+    """Interval of the new flood in what was seen, where a network said how probable water is."""
+    if factor is None or after.water is None:
+        return None
+    with open_raster(after.water) as source:
+        return Bounds(*area_interval(expected_flood(change, source.read(1)), factor))
+
+
+def _facts(before: Observed, after: Observed, change: ClassMap, options: MapOptions) -> dict[str, str]:
+    """How the map was made, for its report."""
+    facts = {}
+    for when, one in (("before", before), ("after", after)):
+        facts[f"image {when}"] = f"{_named(one.path)}{'' if one.classes.day is None else f', {one.classes.day}'}"
+        with open_raster(one.file) as source:
+            tags = source.tags()
+        if "MODEL" in tags:
+            facts[f"network, {when}"] = (
+                f"{Path(tags['MODEL']).name}; water from a probability of {float(tags['THRESHOLD']):.3f} on"
+            )
+    grid, side = change.grid, abs(change.grid.transform.a)
+    unit = "degrees" if grid.crs.is_geographic else grid.crs.linear_units
+    facts["permanent water"] = _named(options.permanent) if options.permanent else "no layer given"
+    facts["place"] = "{:.4f}° E, {:.4f}° N".format(*grid.centre)
+    facts["grid"] = f"{grid.shape[0]} × {grid.shape[1]} pixels of {side:g} {unit}, {grid.crs.to_string()}"
+    facts["outlines"] = f"patches of at least {options.min_area:g} m², moved by at most {options.simplify:g} m"
+    return facts | {"program": f"ml4ops {__version__}"}
+
+
+def _named(path: Path) -> str:
+    """A file with its folder: images before and after often have the same name."""
+    return f"{path.parent.name}/{path.name}" if path.parent.name else path.name

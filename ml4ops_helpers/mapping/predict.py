@@ -1,0 +1,242 @@
+"""From satellite products to files: a class map and the probability of water, in bounded memory.
+
+Every window's result is kept in a folder beside the outputs until the scene is whole, so an interrupted run goes on
+where it stopped. Explained in ``05_run_inference``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import torch
+from rasterio.windows import Window
+from tqdm.auto import tqdm
+
+from ml4ops_helpers import __version__
+from ml4ops_helpers.inference.decisions import Thresholds, classify, decide, water_given_seen
+from ml4ops_helpers.inference.engines import build_engine, check_engine, choose_engine, try_engines
+from ml4ops_helpers.inference.receptive_fields import receptive_field
+from ml4ops_helpers.inference.tiling import (
+    Runner,
+    core_shape,
+    core_windows,
+    default_tile,
+    predict_window,
+    read_mirrored,
+)
+from ml4ops_helpers.mapping.cogs import CACHE_BYTES, Arrays, Layer, is_made_by, keep_window, write_cogs
+from ml4ops_helpers.models import ModelError, Network, load_model, shipped_weights, to_probabilities
+from ml4ops_helpers.scenes.products import Product, open_product
+from ml4ops_helpers.scenes.rasters import SceneError
+from ml4ops_helpers.scenes.sentinel2 import CLASS_NAMES, INVALID, QUANTIFICATION, Codes, Float, brightness
+from ml4ops_helpers.uncertainty.dropout import DropoutSampler, draw_masks
+from ml4ops_helpers.uncertainty.samples import summarise_samples
+
+MEASURES = ("predictive_entropy", "mutual_information")
+"""Bands of an uncertainty map, nats."""
+TRIAL = 512
+"""Side of the core on which engines are tried, pixels."""
+COLOURS = {1: (230, 159, 0), 2: (0, 114, 178), 3: (204, 121, 167)}
+"""Of land, water and cloud in a class map, as in the book's figures."""
+
+
+@dataclass(frozen=True)
+class Products:
+    """Files that a scene was mapped to.
+
+    Attributes:
+        class_map: uint8: 0 invalid, 1 land, 2 water, 3 cloud.
+        water: float32, probability of water given that the ground is seen; NaN where there are no data.
+        uncertainty: float32, predictive entropy and mutual information in nats; None where they were not asked.
+    """
+
+    class_map: Path
+    water: Path
+    uncertainty: Path | None = None
+
+
+def map_file(path: Path | str, out: Path | str, **options: Any) -> Products:  # noqa: ANN401 - those of map_files
+    """Map one product; arguments, result and errors as for ``map_files``."""
+    return map_files([path], out, **options)[0]
+
+
+def map_files(
+    paths: Sequence[Path | str],
+    out: Path | str,
+    *,
+    model: str = "unet",
+    threshold: float | None = None,
+    bands: Sequence[str] | None = None,
+    offset: int | None = None,
+    engine: str = "torch",
+    uncertainty: int = 0,
+    tile: int | None = None,
+) -> list[Products]:
+    """Map products, each to ``<scene>_class.tif`` and ``<scene>_water.tif``; nothing is mapped before all are checked.
+
+    Args:
+        paths: GeoTIFFs, ``.SAFE`` folders, folders of Landsat bands.
+        out: folder of the results; made when missing.
+        model: name of shipped weights, or a safetensors file.
+        threshold: water where its probability is at least this; default the one saved with the weights.
+        bands: what the bands of the files are, where these do not say it.
+        offset: ``RADIO_ADD_OFFSET`` of the products, where these do not say it.
+        engine: see ``engines.build_engine``.
+        uncertainty: samples of Monte Carlo dropout; 0 for none.
+        tile: longest side of a window's core, pixels; default ``inference.default_tile``.
+
+    Returns:
+        The files, one set a product. What an earlier run with the same settings left is kept.
+
+    Raises:
+        SceneError: a product cannot be used, or two have one name.
+        ModelError: the model or the engine cannot be used.
+    """
+    mapper = _mapper(model, threshold, engine, uncertainty, tile)
+    scenes, folder = [Path(path) for path in paths], Path(out)
+    names = [scene.stem for scene in scenes]
+    for name in names:
+        if names.count(name) > 1:
+            raise SceneError(f"{name}: {names.count(name)} scenes of this name; map them into different folders")
+    found = []
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES):
+        for checking in (True, False):
+            for scene in scenes:
+                with open_product(scene, mapper.model.bands, names=bands, offset=offset) as product:
+                    if not checking:
+                        found.append(mapper.map(product, folder / scene.stem))
+    return found
+
+
+def _mapper(model: str, threshold: float | None, engine: str, samples: int, tile: int | None) -> _Mapper:
+    shipped = shipped_weights()
+    path = Path(model) if model.endswith(".safetensors") else shipped.get(model)
+    if path is None or not path.is_file():
+        raise ModelError(f"model {model!r}: no such weights; choose {', '.join(shipped)}, or give a .safetensors file")
+    network, about = load_model(path)
+    chosen = about.get("threshold") if threshold is None else threshold
+    if chosen is None or not 0 <= chosen <= 1:
+        raise ModelError(f"threshold {chosen} is no probability; give one between 0 and 1")
+    weights = hashlib.sha256(path.read_bytes()).hexdigest()
+    tags = {"MODEL": model, "MODEL_SHA256": weights, "DATA_SHA256": about.get("data", "unknown"), "THRESHOLD": chosen}
+    if engine != "auto":
+        check_engine(engine)
+    if samples and not network.config["dropout"]:
+        raise ModelError(
+            f"model {model!r} was trained without dropout, so it has no samples to give; leave uncertainty"
+        )
+    cloud = about.get("cloud_threshold")
+    if network.heads == "cloud_water" and cloud is None:
+        raise ModelError(f"{path}: two heads without a threshold for cloud; train it with `ml4ops train`")
+    return _Mapper(network, float(chosen), cloud, engine, samples, tile, tags)
+
+
+@dataclass(frozen=True, eq=False)
+class _Mapper:
+    """A network with everything that decides what it makes of a product."""
+
+    model: Network
+    threshold: float
+    cloud_threshold: float | None
+    engine: str
+    samples: int
+    tile: int | None
+    tags: dict[str, object]
+
+    def map(self, product: Product, target: Path) -> Products:
+        """Map a product to files whose names begin as ``target``, unless this has been done."""
+        layers = {
+            "class": Layer(Path(f"{target}_class.tif"), ("class",), "uint8", INVALID, COLOURS),
+            "water": Layer(Path(f"{target}_water.tif"), ("water",), "float32", np.nan),
+        }
+        if self.samples:
+            layers["uncertainty"] = Layer(Path(f"{target}_uncertainty.tif"), MEASURES, "float32", np.nan)
+        run = self._fingerprint(product)
+        if not all(is_made_by(run, layer.path) for layer in layers.values()):
+            parts = _unfinished(target.with_name(f".{target.name}.part"), run)
+            try:
+                windows = self._compute(product, parts)
+                write_cogs(layers, windows, product, self.tags | self._facts(product, parts) | {"RUN": run})
+            except (SceneError, ModelError):
+                shutil.rmtree(parts)
+                raise
+            shutil.rmtree(parts)
+        doubt = layers["uncertainty"].path if self.samples else None
+        return Products(layers["class"].path, layers["water"].path, doubt)
+
+    def _compute(self, product: Product, parts: Path) -> list[tuple[Window, Path]]:
+        """Every window of the product, and the file that keeps what came out; only what is missing is computed."""
+        halo = receptive_field(self.model)
+        core = core_shape(product.shape, self.tile or default_tile(halo))
+        windows = [(w, parts / f"{w.row_off}_{w.col_off}.npz") for w in core_windows(product.shape, core)]
+        todo = [(window, file) for window, file in windows if not file.exists()]
+        run = None
+        for window, file in tqdm(todo, desc=product.path.name, unit="window", disable=None):
+            image = read_mirrored(product.read, window, product.shape, core, halo)
+            run = run or build_engine(self._engine(parts, image, halo), self.model, halo, core)
+            keep_window(file, self._judge(run, image, window, halo))
+        return windows
+
+    def _engine(self, parts: Path, image: Float, halo: int) -> str:
+        """The engine asked, or the one that a trial on a corner of the first window chooses for the whole scene."""
+        file = parts / "engine"
+        if not file.exists():
+            corner = image[:, : 2 * halo + TRIAL, : 2 * halo + TRIAL]
+            auto = self.engine == "auto"
+            file.write_text(
+                choose_engine(try_engines(self.model, np.nan_to_num(corner), halo)) if auto else self.engine
+            )
+        return file.read_text()
+
+    def _judge(self, run: Runner, image: Float, window: Window, halo: int) -> Arrays:
+        probabilities = predict_window(run, image, window, halo)
+        seen = image[:, halo : halo + window.height, halo : halo + window.width]
+        codes = self._classify(probabilities, seen)
+        found: Arrays = {"class": codes[None], "water": water_given_seen(probabilities)[None]}
+        if self.samples:
+            found["uncertainty"] = np.where(codes == INVALID, np.float32(np.nan), self._doubt(image, window, halo))
+        return found
+
+    def _classify(self, probabilities: Float, reflectance: Float) -> Codes:
+        if self.cloud_threshold is None:
+            return classify(probabilities, self.threshold)
+        visible = brightness(reflectance, self.model.bands) * np.float32(QUANTIFICATION)
+        return decide(probabilities, visible, Thresholds(self.threshold, self.cloud_threshold))
+
+    def _doubt(self, image: Float, window: Window, halo: int) -> Float:
+        """Predictive entropy and mutual information; every window is sampled under the same masks."""
+        batch = torch.from_numpy(np.nan_to_num(image))[None].contiguous(memory_format=torch.channels_last)
+        sampler = DropoutSampler(self.model, batch, halo)
+        masks = draw_masks(self.model, self.samples)
+        found = summarise_samples(to_probabilities(sampler.logits(mask))[0].numpy() for mask in masks)
+        return np.stack([found.predictive_entropy, found.mutual_information])[:, : window.height, : window.width]
+
+    def _facts(self, product: Product, parts: Path) -> dict[str, object]:
+        names = ", ".join(f"{code} {name}" for code, name in enumerate(CLASS_NAMES))
+        return {"SOURCE": product.path.name, "CLASSES": names, "ENGINE": (parts / "engine").read_text()}
+
+    def _fingerprint(self, product: Product) -> str:
+        """Hash of all that the result follows from: the files of the product, as far as their names and dates tell."""
+        paths = sorted({Path(source.name).resolve() for source, _ in product.layers})
+        files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+        meaning = [band for _, band in product.layers], asdict(product.scaling)
+        settings = self.tags, self.engine, self.samples, self.tile, __version__
+        return hashlib.sha256(json.dumps([files, meaning, settings]).encode()).hexdigest()
+
+
+def _unfinished(folder: Path, run: str) -> Path:
+    """Folder of the windows that an interrupted run has finished; emptied when they are of another run."""
+    mark = folder / "run"
+    if folder.is_dir() and not (mark.is_file() and mark.read_text() == run):
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.write_text(run)
+    return folder

@@ -1,0 +1,57 @@
+from .grids import (
+    LONGITUDE_LATITUDE as LONGITUDE_LATITUDE,
+    Grid as Grid,
+    pixel_areas as pixel_areas,
+    union_grid as union_grid,
+)
+from .products import (
+    Product as Product,
+    open_product as open_product,
+    parse_bands as parse_bands,
+)
+from .rasters import (
+    SceneError as SceneError,
+    WindowReader as WindowReader,
+    open_raster as open_raster,
+    replacing as replacing,
+    tile_windows as tile_windows,
+    write_raster as write_raster,
+)
+from .scene import (
+    Scene as Scene,
+    as_version_2 as as_version_2,
+    check_georeference as check_georeference,
+    from_sen1floods11 as from_sen1floods11,
+    read_label as read_label,
+    read_scene as read_scene,
+    to_v2 as to_v2,
+)
+from .sentinel2 import (
+    BAND_SETS as BAND_SETS,
+    BANDS as BANDS,
+    CLASS_NAMES as CLASS_NAMES,
+    CLEAR as CLEAR,
+    CLOUD as CLOUD,
+    CLOUDY as CLOUDY,
+    INVALID as INVALID,
+    LAND as LAND,
+    PERMANENT_WATER as PERMANENT_WATER,
+    QUANTIFICATION as QUANTIFICATION,
+    RESOLUTION as RESOLUTION,
+    SEASONAL_WATER as SEASONAL_WATER,
+    THICK_CLOUD_BRIGHTNESS as THICK_CLOUD_BRIGHTNESS,
+    WATER as WATER,
+    WAVELENGTH as WAVELENGTH,
+    WORLDFLOODS_MEAN as WORLDFLOODS_MEAN,
+    Codes as Codes,
+    Float as Float,
+    IndexName as IndexName,
+    band_positions as band_positions,
+    brightness as brightness,
+    composite as composite,
+    join_probabilities as join_probabilities,
+    merge_label as merge_label,
+    select_bands as select_bands,
+    to_reflectance as to_reflectance,
+    water_index as water_index,
+)

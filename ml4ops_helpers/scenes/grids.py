@@ -1,0 +1,147 @@
+"""Grids: where the pixels of a raster lie on Earth, and how large each of them is.
+
+Two rasters may be compared pixel by pixel only on one grid. Explained in ``08_map_the_flood``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from affine import Affine
+from numpy.typing import ArrayLike, NDArray
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
+from rasterio.transform import array_bounds
+from rasterio.warp import transform as to_crs, transform_bounds
+from rasterio.windows import Window, transform as window_transform
+
+from ml4ops_helpers.scenes.rasters import SceneError
+
+Floats = NDArray[np.float64]
+LONGITUDE_LATITUDE = CRS.from_epsg(4326)
+_LATTICE = 65
+"""Pixels a side whose area is worked out; those between are interpolated, as areas change slowly over a map."""
+_SAME = 0.01
+"""Corners of two equal grids lie at most so far apart, in pixels."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Pixels on Earth.
+
+    Attributes:
+        shape: height and width, pixels.
+        crs: coordinate reference system.
+        transform: from pixel (column, row) to CRS coordinates.
+
+    Raises:
+        SceneError: the CRS is missing or unknown, so that nothing could be measured.
+    """
+
+    shape: tuple[int, int]
+    crs: CRS
+    transform: Affine
+
+    def __post_init__(self) -> None:
+        try:
+            crs = CRS.from_user_input(self.crs)
+        except CRSError as error:
+            raise SceneError(
+                f"{self.crs!r} is no coordinate reference system ({error}); pass one, as EPSG:32630"
+            ) from None
+        if not crs:
+            raise SceneError(
+                "a grid without coordinate reference system has no place on Earth; set the CRS of its file"
+            )
+        object.__setattr__(self, "crs", crs)
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Left, bottom, right and top in CRS coordinates."""
+        left, bottom, right, top = array_bounds(*self.shape, self.transform)
+        return left, bottom, right, top
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Longitude and latitude of the middle, degrees."""
+        x, y = _apply(self.transform, self.shape[1] / 2, self.shape[0] / 2)
+        (lon,), (lat,) = to_crs(self.crs, LONGITUDE_LATITUDE, [float(x)], [float(y)])
+        return float(lon), float(lat)
+
+    def same_as(self, other: Grid) -> bool:
+        """Whether the pixels are the same, to a hundredth of a pixel."""
+        if self.shape != other.shape or self.crs != other.crs:
+            return False
+        corners = np.array([(0, self.shape[1], 0), (0, 0, self.shape[0])])
+        moved = _apply(~other.transform, *_apply(self.transform, *corners))
+        return bool(np.abs(np.subtract(moved, corners)).max() <= _SAME)
+
+    def metric_crs(self) -> CRS:
+        """A projection in metres around the middle of the grid (Lambert azimuthal equal-area)."""
+        lon, lat = self.centre
+        return CRS.from_string(f"+proj=laea +lon_0={lon:.6f} +lat_0={lat:.6f} +datum=WGS84 +units=m")
+
+
+def _apply(transform: Affine, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
+    """Take coordinates through an affine transform."""
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    return transform.a * x + transform.b * y + transform.c, transform.d * x + transform.e * y + transform.f
+
+
+def pixel_areas(grid: Grid, rows: slice = slice(None)) -> Floats:
+    """True area of each pixel, whatever the CRS: degrees, or metres stretched by a map projection.
+
+    The corners are taken to a cylindrical equal-area projection on the WGS 84 ellipsoid, in which rectangles of
+    longitude and latitude stay rectangles (Snyder 1987, DOI 10.3133/pp1395).
+
+    Args:
+        grid: whose pixels.
+        rows: which of its rows; default all.
+
+    Returns:
+        Square metres, float64 ``(rows, width)``.
+
+    >>> degree = Grid((1, 1), LONGITUDE_LATITUDE, Affine(1, 0, 10, 0, -1, 1))  # between the equator and 1° north
+    >>> round(pixel_areas(degree)[0, 0] / 1e6)
+    12308
+    """
+    height, width = grid.shape
+    at_rows, at_columns = (np.unique(np.linspace(0, n - 1, _LATTICE).astype(int)) for n in grid.shape)
+    across = np.array([np.interp(np.arange(width), at_columns, line) for line in _areas_at(grid, at_rows, at_columns)])
+    wanted = np.arange(height)[rows]
+    place = np.interp(wanted, at_rows, np.arange(len(at_rows)))  # between which two rows of the lattice
+    below, above = np.floor(place).astype(int), np.ceil(place).astype(int)
+    weight = (place - below)[:, None]
+    return np.asarray(across[below] * (1 - weight) + across[above] * weight)
+
+
+def _areas_at(grid: Grid, rows: NDArray[np.int_], columns: NDArray[np.int_]) -> Floats:
+    """Areas of the pixels where these rows and columns cross, by the shoelace formula."""
+    equal_area = CRS.from_string(f"+proj=cea +lon_0={grid.centre[0]:.6f} +datum=WGS84 +units=m")
+    c, r = np.meshgrid(columns, rows)
+    corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
+    x, y = _apply(grid.transform, c[..., None] + corners[:, 0], r[..., None] + corners[:, 1])
+    flat = to_crs(grid.crs, equal_area, np.ravel(x), np.ravel(y))
+    easting, northing = (np.reshape(values, (*c.shape, 4)) for values in flat)
+    dx, dy = easting - easting[..., :1], northing - northing[..., :1]  # small numbers lose fewer digits
+    doubled = (dx * np.roll(dy, -1, -1) - np.roll(dx, -1, -1) * dy).sum(axis=-1)
+    return np.asarray(np.abs(doubled) / 2)
+
+
+def union_grid(grids: Iterable[Grid]) -> Grid:
+    """The grid that covers all: CRS, pixels and alignment of the first, stretched over the others.
+
+    Args:
+        grids: at least one, in any CRS.
+    """
+    first, *others = grids
+    boxes = [first.bounds, *(transform_bounds(g.crs, first.crs, *g.bounds) for g in others)]
+    left, bottom, right, top = np.transpose(boxes)
+    columns, rows = _apply(~first.transform, np.array([left, left, right, right]), np.array([bottom, top, bottom, top]))
+    low = [math.floor(float(values.min()) + _SAME) for values in (columns, rows)]
+    high = [math.ceil(float(values.max()) - _SAME) for values in (columns, rows)]
+    window = Window(*low, high[0] - low[0], high[1] - low[1])
+    return Grid((window.height, window.width), first.crs, window_transform(window, first.transform))

@@ -1,0 +1,118 @@
+"""What the values of a file mean: reflectance, or digital numbers with or without an offset.
+
+Explained in ``05_run_inference``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+
+from ml4ops_helpers.scenes.rasters import SceneError
+from ml4ops_helpers.scenes.scene import OFFSETS
+from ml4ops_helpers.scenes.sentinel2 import QUANTIFICATION, Float
+
+OFFSET_TAGS = ("RADIO_ADD_OFFSET", "BOA_ADD_OFFSET")
+"""Where Level-1C and Level-2A say which offset they carry."""
+MAX_PLAUSIBLE_REFLECTANCE = 2.5
+"""Reflectance that all but a hundredth of a scene stays below, clouds and sun glint included."""
+DARK = 950
+"""With the +1000 of baseline 04.00 hardly a digital number is below about 1000; without, dark pixels are."""
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Reflectance is the stored value times ``factor`` plus ``addend``."""
+
+    factor: float
+    addend: float
+
+
+LANDSAT_SCALING = Scaling(2.75e-5, -0.2)
+"""Surface reflectance of Landsat Collection 2 Level 2 (USGS Landsat 8-9 Level 2 science product guide)."""
+
+
+def decide_scaling(
+    path: Path, sample: Float, source: rasterio.DatasetReader, landsat: bool, offset: int | None
+) -> Scaling:
+    """Decide what the values of a GeoTIFF mean, from its metadata and their range.
+
+    Args:
+        path: for messages.
+        sample: stored values of pixels with data, ``(bands, n)``.
+        source: the open file, for its type, scales and tags.
+        landsat: whether its bands are Landsat's.
+        offset: what the caller says of it, 0 or −1000.
+
+    Returns:
+        From stored value to reflectance.
+
+    Raises:
+        SceneError: the range fits no meaning, or two; the message says which question is open.
+    """
+    factor, addend = source.scales[0], source.offsets[0]
+    if (factor, addend) != (1.0, 0.0):  # the file itself says it
+        scaling = Scaling(factor, addend)
+    elif (
+        np.issubdtype(np.dtype(source.dtypes[0]), np.floating)
+        and np.nanpercentile(sample, 99) <= MAX_PLAUSIBLE_REFLECTANCE
+    ):
+        scaling = Scaling(1.0, _reflectance_offset(path, sample, offset) / QUANTIFICATION)
+    elif landsat:
+        scaling = LANDSAT_SCALING
+    else:
+        scaling = Scaling(1 / QUANTIFICATION, _offset(path, sample, source, offset) / QUANTIFICATION)
+    _check_range(path, sample, scaling)
+    return scaling
+
+
+def _reflectance_offset(path: Path, sample: Float, given: int | None) -> int:
+    """The offset left in reflectance when digital numbers were divided: 0 unless the caller says otherwise."""
+    dark = float(np.nanpercentile(sample, 1, axis=1).min()) * QUANTIFICATION < DARK
+    if given is None and not dark:
+        raise SceneError(
+            f"{path}: no reflectance of its darkest band is below {DARK / QUANTIFICATION}: a bright scene, or the "
+            "+1000 of processing baseline 04.00, divided by 10000 with the rest? Pass --offset 0 or --offset -1000"
+        )
+    if given and dark:
+        raise SceneError(f"{path}: --offset {given}, but its values are reflectance, not digital numbers; drop it")
+    return given or 0
+
+
+def _offset(path: Path, sample: Float, source: rasterio.DatasetReader, given: int | None) -> int:
+    """The offset of digital numbers: declared by metadata or caller, if the values agree; else 0 if they show it."""
+    tags = source.tags()
+    tag = next((tags[name] for name in OFFSET_TAGS if name in tags), None)
+    try:
+        declared = given if tag is None else int(float(tag))
+    except ValueError:
+        raise SceneError(f"{path}: its tag says offset {tag!r}, expected 0 or -1000; correct the tag") from None
+    if given is not None and given != declared:
+        raise SceneError(f"{path}: --offset {given}, but its metadata say {declared}; correct one")
+    if declared is not None and declared not in OFFSETS:
+        raise SceneError(f"{path}: offset {declared} is unknown; it is 0 or -1000")
+    low, middle = (float(np.nanpercentile(sample, q, axis=1).min()) for q in (1, 50))
+    if declared is None and low >= DARK:
+        raise SceneError(
+            f"{path}: no value of its darkest band is below {DARK}: a bright scene, or the +1000 of processing "
+            "baseline 04.00? Pass --offset 0 or --offset -1000, as the product's metadata say"
+        )
+    if declared == -1000 and middle < DARK:
+        raise SceneError(
+            f"{path}: offset -1000 is declared, but half the values of its darkest band are below {DARK}, so they do "
+            "not carry it; pass --offset 0, or correct the tag"
+        )
+    return declared or 0
+
+
+def _check_range(path: Path, sample: Float, scaling: Scaling) -> None:
+    reflectance = sample * scaling.factor + scaling.addend
+    low, high = (float(q) for q in np.nanpercentile(reflectance, (1, 99)))
+    if low < -0.3 or high > MAX_PLAUSIBLE_REFLECTANCE or high < 0.03:
+        raise SceneError(
+            f"{path}: values {np.nanmin(sample):g} to {np.nanmax(sample):g} are neither reflectance (0 to 1) nor "
+            f"digital numbers (reflectance × {QUANTIFICATION}), which would give {low:.3g} to {high:.3g}; convert them"
+        )

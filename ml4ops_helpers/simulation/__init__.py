@@ -1,0 +1,9 @@
+"""Floods that never happened: terrain, water, plants, air and sensor, drawn from a seed.
+
+``landscape`` makes terrain and drains it, ``spectra`` holds published reflectances and the physics of water and air,
+``rendering`` mixes them into what a sensor would see, and ``simulate`` draws events and writes the embedded data set.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,7 @@
+from .landscape import (
+    Float as Float,
+    fractal as fractal,
+    rank as rank,
+)
+from .simulate import CLOUD_THICKNESS as CLOUD_THICKNESS
+from .spectra import add_cloud as add_cloud

@@ -1,0 +1,238 @@
+"""Answers with a stated chance to be right: sets of classes for a pixel, an interval for the area of a flood.
+
+Conformal prediction asks of the validation events how far off the model was, and allows for as much. What is promised
+holds for events like those, and on average over events, not for each one: always look at the worst. Explained in
+``06_quantify_uncertainty``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, SupportsFloat
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from ml4ops_helpers.evaluation.curves import ScoreHistogram
+from ml4ops_helpers.evaluation.metrics import Number, as_mask
+from ml4ops_helpers.scenes.sentinel2 import LAND, WATER, Codes, Float
+from ml4ops_helpers.uncertainty.calibration import MIDDLES
+
+NO_DATA, ONLY_LAND, ONLY_WATER, EITHER, NEITHER = 0, LAND, WATER, 3, 4
+"""Codes of ``prediction_sets``."""
+SETS: dict[int, str] = {ONLY_LAND: "land", ONLY_WATER: "water", EITHER: "land or water", NEITHER: "neither"}
+"""Names of the sets."""
+
+
+Kind = Literal["least ambiguous", "adaptive"]
+"""How unlikely a class may be and still be in the set: see ``fit_sets``."""
+
+
+class SetRule(NamedTuple):
+    """Which classes a pixel may be; from ``fit_sets``.
+
+    Attributes:
+        kind: the score.
+        land: largest score with which land is in the set.
+        water: the same for water.
+    """
+
+    kind: Kind
+    land: float
+    water: float
+
+
+def fit_sets(histograms: Mapping[str, ScoreHistogram], level: float = 0.9, kind: Kind = "adaptive") -> SetRule:
+    """A rule that covers a share ``level`` of the land, and of the water, of the validation events.
+
+    Each class has its own limit, else the much land would be covered at the expense of the little water. Each event
+    counts the same, whatever its size. With few events this is an estimate without a guarantee.
+
+    ``least ambiguous`` sets hold the classes with a probability above a limit; how many pixels of an event are covered
+    then follows how sure the network is there. ``adaptive`` sets take the classes from the most likely one on until
+    the level is reached, the last one by a draw, so an event is covered as far as its probabilities are calibrated,
+    whether it is clear or hazy.
+
+    Args:
+        histograms: of the probability of water, by event.
+        level: share of the pixels of either class whose set is to hold the truth.
+        kind: which sets.
+
+    Raises:
+        ValueError: ``level`` is not between 0 and 1, or a class is in no event.
+
+    Source: Sadinle et al. 2019, Least ambiguous set-valued classifiers; Romano, Sesia & Candès 2020, Classification
+    with valid and adaptive coverage; events pooled as in Dunn et al. 2023, Distribution-free prediction sets for
+    two-layer hierarchical models.
+
+    >>> histogram = ScoreHistogram()
+    >>> histogram.update([False] * 4 + [True] * 4, [0.0, 0.125, 0.25, 0.5, 0.25, 0.75, 0.875, 1.0])
+    >>> rule = fit_sets({"event": histogram}, level=0.75, kind="least ambiguous")
+    >>> round(rule.land, 3), round(rule.water, 3)
+    (0.25, 0.25)
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level {level}: give a share between 0 and 1")
+    land = _mean_share([h.negatives for h in histograms.values()], "land")
+    water = _mean_share([h.positives for h in histograms.values()], "water")
+    return SetRule(kind, _limit(kind, land, 1 - MIDDLES, level), _limit(kind, water, MIDDLES, level))
+
+
+def _mean_share(counts: list[NDArray[np.int64]], name: str) -> Number:
+    """Share of a class at each step of the probability, mean of the events that have it."""
+    shares = [c / c.sum() for c in counts if c.any()]
+    if not shares:
+        raise ValueError(f"no event has {name}; use validation events with both classes")
+    return np.asarray(np.mean(shares, axis=0))
+
+
+def _limit(kind: Kind, shares: Number, probability: Number, level: float) -> float:
+    """Smallest limit of the score with which a class is covered as often as wanted, by halving."""
+    low, high = 0.0, 1.0
+    while high - low > 1e-7:
+        middle = (low + high) / 2
+        low, high = (low, middle) if shares @ _chance(kind, probability, middle) >= level - 1e-9 else (middle, high)
+    return high
+
+
+def _chance(kind: Kind, probability: Number, limit: float) -> Number:
+    """Chance that a class of a given probability is in the set: 0 or 1, but for the last class of an adaptive set."""
+    if kind == "least ambiguous":
+        return np.asarray(1 - probability <= limit, np.float64)
+    before = np.where(probability >= 0.5, 0, 1 - probability)  # the probability of the other class, if more likely
+    return np.asarray(np.clip((limit - before) / np.maximum(probability, 1e-12), 0, 1))
+
+
+def prediction_sets(probability: ArrayLike, rule: SetRule, seed: int = 0) -> Codes:
+    """Which classes each pixel may be.
+
+    Args:
+        probability: of water, ``(height, width)``, NaN without data.
+        rule: from ``fit_sets``.
+        seed: of the draws of adaptive sets.
+
+    Returns:
+        uint8: 0 no data, 1 land, 2 water, 3 either, 4 neither.
+
+    >>> prediction_sets([[0.1, 0.5, 0.9]], SetRule("least ambiguous", land=0.6, water=0.6)).tolist()
+    [[1, 3, 2]]
+    >>> prediction_sets([[0.1, 0.5, 0.9]], SetRule("least ambiguous", land=0.4, water=0.4)).tolist()
+    [[1, 4, 2]]
+    """
+    p = np.asarray(probability, np.float64)
+    draw = np.random.default_rng(seed).random(p.shape)
+    sets = LAND * (draw < _chance(rule.kind, 1 - p, rule.land)) + WATER * (draw < _chance(rule.kind, p, rule.water))
+    return np.where(np.isnan(p), NO_DATA, np.where(sets == 0, NEITHER, sets)).astype(np.uint8)
+
+
+def coverage_table(histograms: Mapping[str, ScoreHistogram], rule: SetRule) -> pd.DataFrame:
+    """How often the sets hold the truth, and which sets they are, for each event and for all pixels pooled.
+
+    Args:
+        histograms: of the probability of water, by event.
+        rule: from ``fit_sets``; draws are replaced by their chances.
+
+    Returns:
+        One row an event, then ``pooled``: ``coverage``, that of ``land`` and ``water`` alone (NaN where there is none),
+        and the shares of pixels called ``either`` and ``neither``.
+    """
+    rows = {event: _coverage(h, rule) for event, h in histograms.items()}
+    return pd.DataFrame(rows | {"pooled": _coverage(sum(histograms.values(), ScoreHistogram()), rule)}).T
+
+
+def _coverage(histogram: ScoreHistogram, rule: SetRule) -> dict[str, float]:
+    land, water = _chance(rule.kind, 1 - MIDDLES, rule.land), _chance(rule.kind, MIDDLES, rule.water)
+    negatives, positives = histogram.negatives, histogram.positives
+    pixels = negatives + positives
+
+    def share(part: SupportsFloat, whole: SupportsFloat) -> float:
+        return float(part) / float(whole) if float(whole) else float("nan")
+
+    return {
+        "coverage": share(negatives @ land + positives @ water, pixels.sum()),
+        "land": share(negatives @ land, negatives.sum()),
+        "water": share(positives @ water, positives.sum()),
+        "either": share(pixels @ np.minimum(land, water), pixels.sum()),
+        "neither": share(pixels @ (1 - np.maximum(land, water)), pixels.sum()),
+    }
+
+
+class Area(NamedTuple):
+    """Area expected to be water, and how much of it is in doubt, both in the unit of a pixel's area."""
+
+    estimate: float
+    doubt: float
+
+
+def expected_area(probability: Float, mask: ArrayLike, pixel_area: float = 1.0) -> Area:
+    """Expected area of water: the sum of the probabilities, not the count of pixels above a threshold.
+
+    Args:
+        probability: calibrated, of water, ``(height, width)``.
+        mask: boolean, same shape: pixels that count; none of them NaN.
+        pixel_area: of one pixel, for example 1e-4 km².
+
+    Returns:
+        The sum of p, and of p (1 − p).
+
+    >>> expected_area(np.array([[0.5, 1.0, 0.25]]), [[True, True, False]])
+    Area(estimate=1.5, doubt=0.25)
+    """
+    p = np.asarray(probability, np.float64)
+    kept = p[as_mask("mask", mask, p.shape)]
+    return Area(float(kept.sum()) * pixel_area, float((kept * (1 - kept)).sum()) * pixel_area)
+
+
+def highest_level(events: int) -> float:
+    """Largest chance that an interval for a new event can promise after so many events: K / (K + 1).
+
+    >>> highest_level(4)
+    0.8
+    """
+    return events / (events + 1)
+
+
+def fit_area_factor(areas: pd.DataFrame, level: float = 0.8) -> float:
+    """How many times the doubt must be allowed for so that a new event's area is in the interval often enough.
+
+    If events are exchangeable, so that the next is like those, the interval holds the truth with a chance of at least
+    ``level``, whatever the model is worth; a bad one only makes it wide.
+
+    Args:
+        areas: one row a scene: ``event``, ``truth``, ``estimate``, ``doubt``.
+        level: chance wanted, at most ``highest_level`` of the number of events.
+
+    Returns:
+        Factor for ``area_interval``.
+
+    Raises:
+        ValueError: there are too few events for the level.
+
+    Source: Lei et al. 2018, Distribution-free predictive inference for regression (scores divided by the spread);
+    Lee, Barber & Willett 2023, Distribution-free inference with hierarchical data, arXiv:2306.06342 (each event the
+    same weight, and one more for the event to come).
+
+    >>> areas = pd.DataFrame({"event": list("abc"), "truth": [10, 12, 16], "estimate": 10.0, "doubt": 2.0})
+    >>> fit_area_factor(areas, level=0.5), fit_area_factor(areas, level=0.75)
+    (1.0, 3.0)
+    """
+    events = areas["event"].nunique()
+    if not 0 < level <= highest_level(events) + 1e-9:
+        raise ValueError(
+            f"{events} events can promise a level up to {highest_level(events):.3f}, not {level}; use more events"
+        )
+    score = (areas["truth"] - areas["estimate"]).abs() / areas["doubt"].clip(lower=1e-12)
+    weight = 1 / areas.groupby("event")["event"].transform("size") / (events + 1)
+    order = score.sort_values()
+    reached = weight[order.index].cumsum() >= level - 1e-9
+    return float(order[reached].iloc[0])
+
+
+def area_interval(area: Area, factor: float) -> tuple[float, float]:
+    """Interval of the area: the estimate, give or take ``factor`` times the doubt, and not below 0.
+
+    >>> area_interval(Area(estimate=5.0, doubt=2.0), factor=3.0)
+    (0.0, 11.0)
+    """
+    return max(0.0, area.estimate - factor * area.doubt), area.estimate + factor * area.doubt

@@ -1,0 +1,269 @@
+"""From files to files: what is written, what a user did wrong, runs that were interrupted."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from tiny import GRID, tiny_image
+
+from ml4ops_helpers import cli
+from ml4ops_helpers.inference.decisions import Thresholds, classify, decide, water_given_seen
+from ml4ops_helpers.inference.tiling import predict_scene
+from ml4ops_helpers.mapping import predict
+from ml4ops_helpers.mapping.predict import Products, map_file, map_files
+from ml4ops_helpers.models import ModelError, build_model, save_model
+from ml4ops_helpers.scenes.rasters import SceneError
+from ml4ops_helpers.scenes.scene import read_scene
+from ml4ops_helpers.scenes.sentinel2 import BANDS, CLOUD, INVALID, LAND, WATER, brightness
+
+Writer = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def _keep_signals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli.signal, "signal", lambda number, handler: None)
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> str:
+    """A small network whose answers vary."""
+    model = build_model("cnn", "bgri", seed=1)
+    model(torch.rand(2, 4, 64, 64) * 0.4)
+    return str(save_model(model, tmp_path / "small.safetensors", {"threshold": 0.4, "data": "abc"}))
+
+
+@pytest.fixture
+def scene(tiny_scene: Writer) -> Path:
+    """100 × 100 pixels in four windows of at most 64; a corner without data."""
+    image = tiny_image(100)
+    image[:, :20, :30] = 0
+    return tiny_scene("EMSR1_AOI1.tif", image=image)
+
+
+def read(path: Path) -> np.ndarray:
+    with rasterio.open(path) as source:
+        return source.read()
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
+
+
+class TestFiles:
+    def test_hold_what_the_network_says_of_the_whole_scene(self, weights: str, scene: Path, tmp_path: Path) -> None:
+        model = predict.load_model(weights)[0]
+        probabilities = predict_scene(model, read_scene(scene, model.bands).reflectance())
+        middle = float(np.nanmedian(water_given_seen(probabilities)))
+        found = map_file(scene, tmp_path / "out", model=weights, threshold=middle, tile=64)
+        assert found == Products(tmp_path / "out" / "EMSR1_AOI1_class.tif", tmp_path / "out" / "EMSR1_AOI1_water.tif")
+        assert np.nanmax(np.abs(read(found.water)[0] - water_given_seen(probabilities))) <= 1e-5
+        assert np.array_equal(read(found.class_map)[0], classify(probabilities, middle))
+        assert set(np.unique(read(found.class_map))) >= {INVALID, LAND, WATER}
+        assert names(tmp_path / "out") == ["EMSR1_AOI1_class.tif", "EMSR1_AOI1_water.tif"]
+
+    def test_know_where_they_come_from(self, weights: str, scene: Path, tmp_path: Path) -> None:
+        found = map_file(scene, tmp_path / "out", model=weights)
+        for path, name, dtype, nodata in (
+            (found.class_map, "class", "uint8", 0),
+            (found.water, "water", "float32", np.nan),
+        ):
+            with rasterio.open(path) as source:
+                assert (source.crs, source.transform) == (GRID["crs"], GRID["transform"])
+                assert source.descriptions == (name,)
+                assert source.dtypes == (dtype,)
+                assert np.array_equal(source.nodata, nodata, equal_nan=True)
+                tags, layout = source.tags(), source.tags(ns="IMAGE_STRUCTURE")
+            assert (tags["MODEL"], tags["DATA_SHA256"], tags["THRESHOLD"]) == (weights, "abc", "0.4")
+            assert len(tags["MODEL_SHA256"]) == 64
+            assert (tags["ENGINE"], tags["SOURCE"]) == ("torch", "EMSR1_AOI1.tif")
+            assert (layout["LAYOUT"], layout["COMPRESSION"]) == ("COG", "ZSTD")
+        assert np.array_equal(np.isnan(read(found.water)), read(found.class_map) == INVALID)
+
+    def test_threshold_moves_water(self, weights: str, scene: Path, tmp_path: Path) -> None:
+        wet, dry = (read(map_file(scene, tmp_path / str(t), model=weights, threshold=t).class_map) for t in (0.0, 1.0))
+        assert (wet == WATER).sum() > 0
+        assert set(np.unique(wet)) <= {INVALID, WATER, CLOUD}
+        assert set(np.unique(dry)) <= {INVALID, LAND, CLOUD}
+
+    def test_two_heads_follow_the_rule_of_thin_and_thick_cloud(self, tiny_scene: Writer, tmp_path: Path) -> None:
+        model = build_model("linear", "bgri", heads="cloud_water", seed=2)
+        with torch.no_grad():
+            model.body.bias.copy_(torch.tensor([3.0, 0.0]))  # cloud everywhere, most of it too dark to hide anything
+        saved = save_model(model, tmp_path / "heads.safetensors", {"threshold": 0.5, "cloud_threshold": 0.5})
+        path = tiny_scene("EMSR2_AOI1.tif")
+        found = map_file(path, tmp_path / "out", model=str(saved))
+        image = read_scene(path, model.bands).reflectance()
+        expected = decide(predict_scene(model, image), brightness(image, model.bands) * 1e4, Thresholds(0.5, 0.5))
+        assert np.array_equal(read(found.class_map)[0], expected)
+        assert set(np.unique(expected)) > {CLOUD}
+
+    def test_uncertainty_has_no_seams(self, tiny_scene: Writer, tmp_path: Path) -> None:
+        model = build_model("unet", "bgri", dropout=0.3)
+        saved = str(save_model(model, tmp_path / "wet.safetensors", {"threshold": 0.5}))
+        path = tiny_scene("EMSR3_AOI1.tif", image=tiny_image(96))
+        one, many = (
+            map_file(path, tmp_path / str(tile), model=saved, uncertainty=3, tile=tile).uncertainty for tile in (96, 64)
+        )
+        assert one is not None
+        assert many is not None
+        entropy, information = read(one)
+        assert np.abs(read(many) - read(one)).max() <= 1e-5
+        assert (information >= 0).all()
+        assert (information <= entropy + 1e-6).all()
+        assert information.max() > 1e-4
+
+
+class TestResume:
+    @pytest.fixture
+    def computed(self, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+        """The windows that were computed; an exception put in ``stop`` is raised at the third."""
+        seen: list[object] = []
+        original = predict.predict_window
+
+        def counted(run, image, window, halo):  # type: ignore[no-untyped-def]
+            if len(seen) == 2 and self.stop:
+                raise self.stop
+            seen.append(window)
+            return original(run, image, window, halo)
+
+        self.stop: BaseException | None = None
+        monkeypatch.setattr(predict, "predict_window", counted)
+        return seen
+
+    def test_interrupted_run_goes_on(self, weights: str, scene: Path, tmp_path: Path, computed: list[object]) -> None:
+        expected = read(map_file(scene, tmp_path / "whole", model=weights, tile=64).water)
+        computed.clear()
+        self.stop = KeyboardInterrupt()
+        with pytest.raises(KeyboardInterrupt):
+            map_file(scene, tmp_path / "out", model=weights, tile=64)
+        assert names(tmp_path / "out") == [".EMSR1_AOI1.part"]
+        self.stop = None
+        found = map_file(scene, tmp_path / "out", model=weights, tile=64)
+        assert len(computed) == 4
+        assert np.array_equal(read(found.water), expected, equal_nan=True)
+        assert ".EMSR1_AOI1.part" not in names(tmp_path / "out")
+
+    def test_other_settings_begin_anew(self, weights: str, scene: Path, tmp_path: Path, computed: list[object]) -> None:
+        self.stop = KeyboardInterrupt()
+        with pytest.raises(KeyboardInterrupt):
+            map_file(scene, tmp_path / "out", model=weights, tile=64)
+        self.stop = None
+        found = map_file(scene, tmp_path / "out", model=weights, tile=64, threshold=0.0)
+        assert len(computed) == 6
+        assert LAND not in read(found.class_map)
+
+    def test_finished_scenes_are_not_computed_again(
+        self, weights: str, scene: Path, tmp_path: Path, computed: list[object]
+    ) -> None:
+        for _ in range(2):
+            map_file(scene, tmp_path / "out", model=weights)
+        assert len(computed) == 1
+        scene.touch()
+        map_file(scene, tmp_path / "out", model=weights)
+        assert len(computed) == 2
+
+    def test_an_error_leaves_nothing_behind(
+        self, weights: str, scene: Path, tmp_path: Path, computed: list[object]
+    ) -> None:
+        self.stop = SceneError("cut short")
+        with pytest.raises(SceneError):
+            map_file(scene, tmp_path / "out", model=weights, tile=64)
+        assert names(tmp_path / "out") == []
+
+
+class TestCommand:
+    def run(self, *arguments: object) -> int:
+        return cli.main(["predict", *map(str, arguments)])
+
+    def refuses(self, capsys: pytest.CaptureFixture[str], match: str, *arguments: object) -> None:
+        assert self.run(*arguments) == 2
+        message = capsys.readouterr().err
+        assert match in message
+        assert message.count("\n") == 1
+
+    def test_maps_several_and_says_where(
+        self, weights: str, tiny_scene: Writer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        scenes = [tiny_scene(f"EMSR{i}_AOI1.tif", image=tiny_image(40, i)) for i in (1, 2)]
+        assert self.run(*scenes, "--out", tmp_path / "out", "--model", weights) == 0
+        captured = capsys.readouterr()
+        assert captured.err == ""  # no progress bar where nobody watches
+        assert captured.out.split() == [
+            str(tmp_path / "out" / f"EMSR{i}_AOI1_{kind}.tif") for i in (1, 2) for kind in ("class", "water")
+        ]
+
+    def test_shows_progress_to_who_watches(
+        self, weights: str, scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Terminal(io.StringIO):
+            def isatty(self) -> bool:
+                return True
+
+        terminal = Terminal()
+        monkeypatch.setattr("sys.stderr", terminal)
+        assert self.run(scene, "--out", tmp_path / "out", "--model", weights) == 0
+        assert "EMSR1_AOI1.tif: 100%" in terminal.getvalue()
+
+    def test_one_bad_scene_stops_all_before_the_first(
+        self, weights: str, scene: Path, tiny_scene: Writer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        bad = tiny_scene("BAD_1.tif", image=tiny_image() + 1000, tags=None)
+        self.refuses(
+            capsys, "Pass --offset 0 or --offset -1000", scene, bad, "--out", tmp_path / "out", "--model", weights
+        )
+        assert not (tmp_path / "out").exists()
+
+    def test_bands_and_offset_are_passed_on(self, weights: str, tiny_scene: Writer, tmp_path: Path) -> None:
+        image = tiny_image()[[BANDS.index(b) for b in ("B8", "B4", "B3", "B2")]] + 1000
+        path = tiny_scene("EMSR1_AOI1.tif", image=image, names=None, tags=None)
+        plain = tiny_scene("EMSR2_AOI1.tif")
+        same = self.run(path, "--bands", "B8,B4,B3,B2", "--offset", -1000, "--out", tmp_path / "o", "--model", weights)
+        assert same == self.run(plain, "--out", tmp_path / "o", "--model", weights) == 0
+        one, two = (read(tmp_path / "o" / f"EMSR{i}_AOI1_water.tif") for i in (1, 2))
+        assert np.allclose(one, two, atol=1e-5)
+
+    def test_wrong_settings(
+        self, weights: str, scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out = ("--out", tmp_path / "out")
+        self.refuses(capsys, "model 'vit': no such weights; choose ", scene, *out, "--model", "vit")
+        self.refuses(capsys, "engine 'abacus' is unknown", scene, *out, "--model", weights, "--engine", "abacus")
+        self.refuses(capsys, "trained without dropout", scene, *out, "--model", weights, "--uncertainty", 5)
+        self.refuses(capsys, "2 scenes of this name", scene, scene, *out, "--model", weights)
+        self.refuses(capsys, "no such file", tmp_path / "none.tif", *out, "--model", weights)
+        (tmp_path / "file").write_text("")
+        self.refuses(capsys, "file", scene, "--out", tmp_path / "file", "--model", weights)
+        assert not (tmp_path / "out").exists()
+
+    def test_engine_is_chosen_by_a_trial_once_for_the_scene(
+        self, weights: str, scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tried: list[tuple[int, ...]] = []
+
+        def trial(model, window, halo):  # type: ignore[no-untyped-def]
+            tried.append(window.shape)
+            return ["torch-bf16"]
+
+        monkeypatch.setattr(predict, "try_engines", trial)
+        monkeypatch.setattr(predict, "choose_engine", lambda names: names[0])
+        assert self.run(scene, "--out", tmp_path / "out", "--model", weights, "--engine", "auto") == 0
+        assert len(tried) == 1
+        with rasterio.open(tmp_path / "out" / "EMSR1_AOI1_water.tif") as source:
+            assert source.tags()["ENGINE"] == "torch-bf16"
+
+
+def test_weights_without_what_the_map_needs(tmp_path: Path, scene: Path) -> None:
+    bare = save_model(build_model("linear", "bgri"), tmp_path / "bare.safetensors")
+    with pytest.raises(ModelError, match="threshold None is no probability"):
+        map_files([scene], tmp_path / "out", model=str(bare))
+    heads = save_model(
+        build_model("linear", "bgri", heads="cloud_water"), tmp_path / "h.safetensors", {"threshold": 0.5}
+    )
+    with pytest.raises(ModelError, match="without a threshold for cloud"):
+        map_files([scene], tmp_path / "out", model=str(heads))

@@ -1,0 +1,224 @@
+"""Products of every kind are read as the same reflectance; what is ambiguous is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from rasterio.windows import Window
+from tiny import GRID, tiny_image
+
+from ml4ops_helpers.scenes.products import LANDSAT, open_product, parse_bands
+from ml4ops_helpers.scenes.rasters import SceneError, write_raster
+from ml4ops_helpers.scenes.sentinel2 import BANDS
+
+WANTED = ("B2", "B4", "B11")
+Writer = Callable[..., Path]
+
+
+def reflectance(path: Path, bands: tuple[str, ...] = WANTED, **options: Any) -> np.ndarray:
+    with open_product(path, bands, **options) as product:
+        return product.read(Window(0, 0, product.shape[1], product.shape[0]))
+
+
+def expected(image: np.ndarray, bands: tuple[str, ...] = WANTED) -> np.ndarray:
+    return image[[BANDS.index(b) for b in bands]] / 1e4
+
+
+def refuses(path: Path, match: str, **options: Any) -> None:
+    with pytest.raises(SceneError, match=match) as raised:
+        reflectance(path, **options)
+    assert str(path) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+class TestGeoTiff:
+    def test_thirteen_bands_need_no_names(self, tiny_scene: Writer) -> None:
+        assert np.allclose(reflectance(tiny_scene(names=None)), expected(tiny_image()))
+
+    def test_offset_comes_from_the_tag_of_either_level(self, tiny_scene: Writer) -> None:
+        for tag in ("RADIO_ADD_OFFSET", "BOA_ADD_OFFSET"):
+            path = tiny_scene(image=tiny_image() + 1000, tags={tag: -1000})
+            assert np.allclose(reflectance(path), expected(tiny_image()), atol=1e-6)
+
+    def test_offset_comes_from_the_caller_where_there_is_no_tag(self, tiny_scene: Writer) -> None:
+        path = tiny_scene(image=tiny_image() + 1000, tags=None)
+        assert np.allclose(reflectance(path, offset=-1000), expected(tiny_image()), atol=1e-6)
+
+    def test_no_offset_where_dark_pixels_show_that_there_is_none(self, tiny_scene: Writer) -> None:
+        assert np.allclose(reflectance(tiny_scene(tags=None)), expected(tiny_image()))
+
+    def test_subset_by_its_names_and_by_given_ones(self, tiny_scene: Writer) -> None:
+        order = ("B11", "B2", "B8", "B4")
+        image = tiny_image()[[BANDS.index(b) for b in order]]
+        assert np.allclose(reflectance(tiny_scene(image=image, names=order)), expected(tiny_image()))
+        assert np.allclose(reflectance(tiny_scene(image=image, names=None), names=order), expected(tiny_image()))
+
+    def test_level_2a_has_no_cirrus(self, tiny_scene: Writer) -> None:
+        names = tuple(b for b in BANDS if b != "B10")
+        path = tiny_scene(image=np.delete(tiny_image(), BANDS.index("B10"), axis=0), names=names)
+        assert np.allclose(reflectance(path), expected(tiny_image()))
+
+    def test_reflectance_is_taken_as_it_is(self, tiny_scene: Writer) -> None:
+        image = tiny_image().astype(np.float32) / 1e4
+        image[:, 3, 4] = np.nan
+        found = reflectance(tiny_scene(image=image, nodata=np.nan, tags=None))
+        assert np.isnan(found[:, 3, 4]).all()
+        assert np.nanmax(np.abs(found - expected(image * 1e4))) < 1e-6
+
+    def test_offset_left_in_reflectance(self, tiny_scene: Writer) -> None:
+        """Whoever divides digital numbers of baseline 04.00 by 10 000 and forgets the 1000 has 0.1 too much."""
+        path = tiny_scene(image=(tiny_image() + 1000).astype(np.float32) / 1e4, tags=None)
+        refuses(path, r"no reflectance of its darkest band is below 0\.095.*Pass --offset 0 or --offset -1000")
+        assert np.allclose(reflectance(path, offset=-1000), expected(tiny_image()), atol=1e-6)
+        assert np.allclose(reflectance(path, offset=0), expected(tiny_image()) + 0.1, atol=1e-6)
+
+    def test_digital_numbers_may_be_floats(self, tiny_scene: Writer) -> None:
+        assert np.allclose(reflectance(tiny_scene(image=tiny_image(dtype="float32"))), expected(tiny_image()))
+
+    def test_scale_and_offset_of_the_file_itself(self, tiny_scene: Writer) -> None:
+        path = tiny_scene(tags=None)
+        with rasterio.open(path, "r+") as sink:
+            sink.scales, sink.offsets = [2e-4] * 13, [-0.05] * 13
+        assert np.allclose(reflectance(path), 2 * expected(tiny_image()) - 0.05, atol=1e-6)
+
+    def test_no_data_is_where_every_band_has_none(self, tiny_scene: Writer) -> None:
+        image = tiny_image()
+        image[:, :5] = 0
+        image[:, 6] = 7777
+        image[BANDS.index("B2"), 20, 20] = 0
+        missing = np.isnan(reflectance(tiny_scene(image=image, nodata=7777))[0])
+        assert missing.sum() == 6 * 32
+        assert missing[[0, 1, 2, 3, 4, 6]].all()
+
+    def test_data_are_found_wherever_they_lie(self, tiny_scene: Writer) -> None:
+        image = np.zeros((13, 600, 600), np.uint16)
+        image[:, 40:60, 300:310] = tiny_image(32)[:, :20, :10]
+        assert np.isfinite(reflectance(tiny_scene(image=image))).sum() == 3 * 20 * 10
+
+    def test_landsat_by_its_names_or_as_said(self, tiny_scene: Writer) -> None:
+        stored = np.random.default_rng(0).integers(8000, 20_000, (6, 32, 32)).astype(np.uint16)
+        for names, options in ((tuple(LANDSAT), {}), (None, {"names": parse_bands("landsat")})):
+            found = reflectance(tiny_scene(image=stored, names=names, tags=None), **options)
+            assert np.allclose(found, stored[[0, 2, 4]] * 2.75e-5 - 0.2, atol=1e-6)
+
+    def test_real_tiles(self, real_data: Path) -> None:
+        path = real_data / "terramesh" / "S2L1C" / "282D_485L_3_3.tif"
+        refuses(path, "Pass --offset 0 or --offset -1000")
+        assert 0 < np.nanmean(reflectance(path, offset=-1000)) < 0.2
+        refuses(path.with_name("38D_378R_2_3.tif"), "do not carry it", offset=-1000)
+
+
+class TestRefused:
+    def test_missing_file(self, tmp_path: Path) -> None:
+        refuses(tmp_path / "none.tif", "no such file")
+
+    def test_other_formats_and_cut_files(self, tiny_scene: Writer, tmp_path: Path) -> None:
+        text = tmp_path / "text.tif"
+        text.write_text("not an image")
+        refuses(text, "not a readable GeoTIFF")
+        path = tiny_scene()
+        path.write_bytes(path.read_bytes()[:5000])
+        refuses(path, "not a readable GeoTIFF")
+
+    def test_missing_band(self, tiny_scene: Writer) -> None:
+        path = tiny_scene(image=tiny_image()[:4], names=BANDS[:4])
+        refuses(path, r"no band B11; it has B1, B2, B3, B4\. Choose a model of other bands")
+
+    def test_names_that_are_missing_unknown_or_too_few(self, tiny_scene: Writer) -> None:
+        path = tiny_scene(image=tiny_image()[:5], names=None)
+        refuses(path, "5 bands without names; say what they are, such as --bands")
+        refuses(path, "5 bands, but the names B2, B3; give each its own", names=("B2", "B3"))
+        refuses(path, "5 bands, but the names", names=("B2", "B2", "B3", "B4", "B11"))
+        refuses(tiny_scene(image=tiny_image()[:2], names=("red", "nir")), "bands named red, nir; expected Sentinel-2")
+
+    def test_no_place_on_earth(self, tiny_scene: Writer) -> None:
+        refuses(tiny_scene(crs=None), "no coordinate reference system")
+        refuses(tiny_scene(transform=Affine.identity()), "no geotransform")
+
+    def test_no_data(self, tiny_scene: Writer) -> None:
+        refuses(tiny_scene(image=np.zeros((13, 40, 40), np.uint16)), "no data at all")
+
+    def test_offset_that_nobody_declares(self, tiny_scene: Writer) -> None:
+        refuses(tiny_scene(image=tiny_image() + 1000, tags=None), "Pass --offset 0 or --offset -1000")
+
+    def test_offset_that_contradicts(self, tiny_scene: Writer) -> None:
+        refuses(tiny_scene(), "--offset -1000, but its metadata say 0", offset=-1000)
+        refuses(tiny_scene(tags={"RADIO_ADD_OFFSET": -1000}), "they do not carry it")
+        refuses(tiny_scene(tags={"RADIO_ADD_OFFSET": -500}), "offset -500 is unknown")
+        refuses(tiny_scene(tags={"RADIO_ADD_OFFSET": "yes"}), "offset 'yes', expected 0 or -1000")
+        image = tiny_image().astype(np.float32) / 1e4
+        refuses(tiny_scene(image=image, tags=None), "its values are reflectance", offset=-1000)
+
+    @pytest.mark.parametrize("image", [tiny_image() // 20, tiny_image(dtype="float32") / 100, tiny_image() * 21.0])
+    def test_implausible_range(self, tiny_scene: Writer, image: np.ndarray) -> None:
+        path = tiny_scene(image=image.astype(np.float32 if image.dtype.kind == "f" else np.uint8))
+        refuses(path, "neither reflectance .* nor digital numbers")
+
+
+def write_safe(root: Path, image: np.ndarray, offset: int | None = -1000, level: str = "1C") -> Path:
+    """A product as it is unpacked: JPEG 2000 in the native resolutions of 10, 20 and 60 m."""
+    folder = root / f"S2A_MSIL{level}_X.SAFE"
+    images = folder / "GRANULE" / "L_T30TXM" / "IMG_DATA"
+    size = image.shape[1]
+    for name, step in (("B02", 1), ("B04", 1), ("B11", 2)):
+        where = images if level == "1C" else images / f"R{step}0m"
+        where.mkdir(parents=True, exist_ok=True)
+        band = image[BANDS.index(f"B{int(name[1:])}")][::step, ::step]
+        grid = {"crs": GRID["crs"], "transform": GRID["transform"] @ Affine.scale(step)}
+        suffix = "" if level == "1C" else f"_{step}0m"
+        options = {"driver": "JP2OpenJPEG", "quality": 100, "reversible": "yes"}
+        file, shape = where / f"T30TXM_{name}{suffix}.jp2", {"height": size // step, "width": size // step}
+        with rasterio.open(file, "w", count=1, dtype="uint16", **shape, **grid, **options) as sink:
+            sink.write(band, 1)
+    tag = "RADIO_ADD_OFFSET" if level == "1C" else "BOA_ADD_OFFSET"
+    offsets = "" if offset is None else "".join(f'<{tag} band_id="{i}">{offset}</{tag}>' for i in range(13))
+    (folder / f"MTD_MSIL{level}.xml").write_text(f"<Product><Offsets>{offsets}</Offsets></Product>")
+    return folder
+
+
+class TestFolders:
+    @pytest.mark.parametrize("level", ["1C", "2A"])
+    @pytest.mark.parametrize("offset", [None, -1000])
+    def test_safe(self, tmp_path: Path, level: str, offset: int | None) -> None:
+        image = tiny_image(64) + (1000 if offset else 0)
+        found = reflectance(write_safe(tmp_path, image.astype(np.uint16), offset, level))
+        coarse = expected(tiny_image(64)).copy()
+        coarse[2] = coarse[2, ::2, ::2].repeat(2, axis=0).repeat(2, axis=1)
+        assert np.allclose(found, coarse, atol=1e-6)
+
+    def test_safe_window_off_the_coarse_grid(self, tmp_path: Path) -> None:
+        folder = write_safe(tmp_path, tiny_image(64), None)
+        with open_product(folder, WANTED) as product:
+            part = product.read(Window(7, 5, 20, 31))
+        assert np.array_equal(part, reflectance(folder)[:, 5:36, 7:27])
+
+    def test_damaged_safe(self, tmp_path: Path) -> None:
+        folder = write_safe(tmp_path, tiny_image(64))
+        refuses(folder, "no band B8; it has B2, B4, B11", bands=("B8",))
+        (folder / "MTD_MSIL1C.xml").write_text("<cut")
+        refuses(folder, "not readable")
+        (folder / "MTD_MSIL1C.xml").write_text(
+            "<a><RADIO_ADD_OFFSET>0</RADIO_ADD_OFFSET><RADIO_ADD_OFFSET>-1000</RADIO_ADD_OFFSET></a>"
+        )
+        refuses(folder, "different offsets")
+        (folder / "MTD_MSIL1C.xml").unlink()
+        refuses(folder, r"no MTD_MSIL1C\.xml")
+        next(folder.glob("GRANULE/*/IMG_DATA/*B11.jp2")).write_text("not an image")
+        refuses(folder, "not a readable JPEG 2000")
+        (tmp_path / "empty.SAFE").mkdir()
+        refuses(tmp_path / "empty.SAFE", "0 granules")
+
+    def test_landsat(self, tmp_path: Path) -> None:
+        stored = np.random.default_rng(0).integers(8000, 20_000, (3, 32, 32)).astype(np.uint16)
+        for band, name in zip(stored, ("SR_B2", "SR_B4", "SR_B6"), strict=True):
+            write_raster(tmp_path / "LC09" / f"LC09_L2SP_199030_{name}.TIF", band, nodata=0, **GRID)
+        assert np.allclose(reflectance(tmp_path / "LC09"), stored * 2.75e-5 - 0.2, atol=1e-6)
+        refuses(tmp_path / "LC09", "no band B12", bands=("B12",))
+        (tmp_path / "other").mkdir()
+        refuses(tmp_path / "other", r"neither a \.SAFE folder nor one of Landsat bands")

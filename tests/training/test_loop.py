@@ -1,0 +1,222 @@
+"""Training: the loss of the field, class weights, augmentation, early stopping, resuming."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+import torch
+from torch import Tensor
+
+from ml4ops_helpers.datasets.catalogues import catalogue
+from ml4ops_helpers.datasets.windows import Windows
+from ml4ops_helpers.models import build_model, save_model
+from ml4ops_helpers.scenes.rasters import write_raster
+from ml4ops_helpers.scenes.sentinel2 import WATER
+from ml4ops_helpers.simulation.simulate import draw_event, write_scene
+from ml4ops_helpers.training import loop as training
+from ml4ops_helpers.training.config import CONFIGS, Config
+from ml4ops_helpers.training.loop import train
+from ml4ops_helpers.training.losses import class_weights
+
+TINY = Config(epochs=3, rounds=1, batch=2, window=64, precision="float32", coarse=0.0)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """Four small simulated scenes: two events to train on, two to validate on."""
+    root = tmp_path_factory.mktemp("events")
+    for split in ("train", "val"):
+        for number in range(2):
+            write_scene(root, draw_event(split, number, 1, 0), 0, 128, 0)
+    return catalogue(root)
+
+
+def weights_of(model: torch.nn.Module) -> dict[str, Tensor]:
+    return {k: v.clone() for k, v in model.state_dict().items()}
+
+
+def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+class TestClassWeights:
+    def test_inverse_frequency(self, table: pd.DataFrame) -> None:
+        windows = Windows(table[table["split"] == "train"], size=64)
+        targets = torch.stack([windows[i][1] for i in range(len(windows))])
+        share = torch.bincount(targets.flatten(), minlength=4)[1:].double()
+        weights = class_weights(windows, tempering=1.0).double()
+        present = share > 0
+        product = (weights * share)[present]
+        assert torch.allclose(product, product[0].expand_as(product), rtol=1e-4)
+        assert float(weights.mean()) == pytest.approx(1, rel=1e-5)
+
+    def test_no_tempering_is_no_weighting(self, table: pd.DataFrame) -> None:
+        weights = class_weights(Windows(table[table["split"] == "train"], size=64), tempering=0.0)
+        assert set(weights.round(decimals=5).tolist()) <= {0.0, 1.0, 1.5, 3.0}
+
+
+class TestTrain:
+    def test_loss_falls_and_weights_change(self, table: pd.DataFrame) -> None:
+        model = build_model("linear")
+        before = weights_of(model)
+        history = train(model, table, replace(TINY, epochs=6, learning_rate=0.05, patience=6))
+        losses = history.table()["loss"]
+        assert losses.iloc[-1] < 0.9 * losses.iloc[0]
+        assert not same(before, weights_of(model))
+
+    def test_same_seed_same_weights(self, table: pd.DataFrame) -> None:
+        models = [build_model("cnn") for _ in range(2)]
+        histories = [train(m, table, TINY) for m in models]
+        assert same(weights_of(models[0]), weights_of(models[1]))
+        assert histories[0].epochs == histories[1].epochs
+
+    def test_other_seed_other_weights(self, table: pd.DataFrame) -> None:
+        models = [build_model("linear") for _ in range(2)]
+        for model, seed in zip(models, (0, 1), strict=True):
+            train(model, table, replace(TINY, seed=seed))
+        assert not same(weights_of(models[0]), weights_of(models[1]))
+
+    def test_resumed_equals_uninterrupted(self, table: pd.DataFrame, tmp_path) -> None:
+        whole = build_model("cnn")
+        history = train(whole, table, TINY)
+
+        def interrupt(number: int, row: dict[str, float]) -> None:
+            if number == 2:
+                raise KeyboardInterrupt
+
+        checkpoint = tmp_path / "run.checkpoint"
+        with pytest.raises(KeyboardInterrupt):
+            train(build_model("cnn"), table, TINY, checkpoint=checkpoint, after_epoch=interrupt)
+        resumed, ran = build_model("cnn"), []
+        again = train(resumed, table, TINY, checkpoint=checkpoint, after_epoch=lambda n, _: ran.append(n))
+        assert ran == [3]
+        assert again.epochs == history.epochs
+        assert same(weights_of(whole), weights_of(resumed))
+        assert not checkpoint.exists()
+
+    def test_checkpoint_of_another_run_is_refused(self, table: pd.DataFrame, tmp_path) -> None:
+        checkpoint = tmp_path / "run.checkpoint"
+
+        def interrupt(number: int, row: dict[str, float]) -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            train(build_model("linear"), table, TINY, checkpoint=checkpoint, after_epoch=interrupt)
+        with pytest.raises(ValueError, match=r"run\.checkpoint: the checkpoint of another run"):
+            train(build_model("linear"), table, replace(TINY, seed=1), checkpoint=checkpoint)
+        assert checkpoint.exists()
+
+    def test_two_heads_learn_from_version_2(self, table: pd.DataFrame, monkeypatch) -> None:
+        seen = []
+        build = training.Windows
+        monkeypatch.setattr(training, "Windows", lambda *a, **k: seen.append(build(*a, **k)) or seen[-1])
+        model = build_model("linear", "bgriswirs", heads="cloud_water")
+        history = train(model, table, replace(TINY, epochs=6, learning_rate=0.05, patience=6))
+        losses = history.table()["loss"]
+        assert losses.iloc[-1] < 0.9 * losses.iloc[0]
+        assert 0 < history.threshold < 1
+        assert {windows.version for windows in seen} == {2}
+
+    def test_only_two_heads_are_shown_veils(self, table: pd.DataFrame, monkeypatch) -> None:
+        shares = []
+
+        def fake(image, target, bands, share, rng):
+            shares.append(share)
+            return image, target
+
+        monkeypatch.setattr(training, "add_thin_cloud", fake)
+        train(build_model("linear"), table, replace(TINY, epochs=1))
+        assert not shares
+        train(build_model("linear", heads="cloud_water"), table, replace(TINY, epochs=1, veil=0.25))
+        assert set(shares) == {0.25}
+
+    def test_two_heads_are_validated_on_the_ground_under_thin_cloud(self, table: pd.DataFrame) -> None:
+        part, model = table[table["split"] == "val"], build_model("linear", heads="cloud_water")
+        scorer = training.water_scorer(model)
+        counted = [training.score_events(scorer, part, ground=ground).values() for ground in (False, True)]
+        pixels = [sum(h.positives.sum() + h.negatives.sum() for h in histograms) for histograms in counted]
+        assert pixels[1] > pixels[0]
+        expected = training.best_event_threshold(training.score_events(scorer, part, ground=True))
+        assert training.validate(model, part) == expected
+
+    def test_early_stop_follows_validation_and_keeps_the_best(self, table, monkeypatch, tmp_path) -> None:
+        # Validation says .2, .6, .5, .4, …: it must stop after two worse epochs and give back those of the second.
+        said, kept = iter([0.2, 0.6, 0.5, 0.4, 0.3, 0.2]), []
+
+        def fake(model, val_table):
+            assert set(val_table["split"]) == {"val"}
+            kept.append(weights_of(model))
+            return 0.5, next(said)
+
+        monkeypatch.setattr(training, "validate", fake)
+        model = build_model("linear")
+        history = train(model, table, replace(TINY, epochs=6, patience=2))
+        assert [row["val_iou"] for row in history.epochs] == [0.2, 0.6, 0.5, 0.4]
+        assert history.best == 1
+        assert same(weights_of(model), kept[1])
+
+    def test_missing_split_is_named(self, table: pd.DataFrame) -> None:
+        with pytest.raises(ValueError, match="training needs train and val"):
+            train(build_model("linear"), table[table["split"] == "train"], TINY)
+
+    def test_mask_of_zero_and_one_is_told(self, table: pd.DataFrame, tmp_path) -> None:
+        """A mask of land 0 and water 1 would be read as invalid and land: a network that never saw water."""
+        masks = []
+        for path in table["label"]:
+            with rasterio.open(path) as label:
+                masks.append(str(tmp_path / Path(path).name))
+                mask = (label.read(2) == WATER).astype(np.uint8)
+                write_raster(Path(masks[-1]), mask, crs=label.crs, transform=label.transform)
+        with pytest.raises(ValueError, match=r"no training label holds water.*add 1 to a mask of 0 and 1"):
+            train(build_model("linear"), table.assign(label=masks), TINY)
+
+    def test_validation_is_of_the_validation_events(self, table: pd.DataFrame) -> None:
+        """The mistake of a tutorial: the last training batch's loss called validation loss."""
+        model = build_model("linear")
+        history = train(model, table, replace(TINY, epochs=1))
+        threshold, iou = training.validate(model, table[table["split"] == "val"])
+        assert (history.epochs[0]["val_iou"], history.threshold) == (iou, threshold)
+
+
+def test_profiles_differ_in_size_only() -> None:
+    assert set(CONFIGS) == {"smoke", "lecture", "full"}
+    assert CONFIGS["smoke"].epochs < CONFIGS["lecture"].epochs < CONFIGS["full"].epochs
+
+
+def test_native_precision_is_one_of_two() -> None:
+    assert training.native_precision() in ("float32", "bfloat16")
+
+
+def test_command_trains_and_writes_the_model(table: pd.DataFrame, tmp_path, monkeypatch, capsys) -> None:
+    from ml4ops_helpers.cli import main
+    from ml4ops_helpers.models import load_model
+
+    monkeypatch.setitem(CONFIGS, "smoke", TINY)
+    root = str(table["image"].iloc[0]).rsplit("/", 3)[0]
+    out = tmp_path / "water.safetensors"
+    assert main(["train", "--profile", "smoke", "--model", "linear", "--data", root, "--out", str(out)]) == 0
+    _, about = load_model(out)
+    assert about["data"] == __import__("ml4ops_helpers.datasets.loaders", fromlist=["x"]).dataset_hash(table)
+    assert "epoch   1" in capsys.readouterr().out
+    assert main(["train", "--data", str(tmp_path / "nowhere"), "--out", str(out)]) == 2
+    save_model(build_model("linear"), out)
+
+
+def test_command_trains_two_heads_and_freezes_both_thresholds(table: pd.DataFrame, tmp_path, monkeypatch) -> None:
+    from ml4ops_helpers.cli import main
+    from ml4ops_helpers.models import load_model
+
+    monkeypatch.setitem(CONFIGS, "smoke", replace(TINY, epochs=1))
+    root = str(table["image"].iloc[0]).rsplit("/", 3)[0]
+    out = tmp_path / "two.safetensors"
+    options = ["--profile", "smoke", "--model", "linear", "--heads", "cloud_water", "--bands", "bgriswirs"]
+    assert main(["train", *options, "--data", root, "--out", str(out)]) == 0
+    model, about = load_model(out)
+    assert (model.heads, len(model.bands)) == ("cloud_water", 6)
+    assert 0 < about["cloud_threshold"] < 1
+    assert 0 < about["threshold"] < 1
