@@ -52,7 +52,8 @@ from ml4ops_helpers.inference.decisions import classify, water_given_seen
 from ml4ops_helpers.inference.receptive_fields import receptive_field
 from ml4ops_helpers.inference.tiling import predict_scene
 from ml4ops_helpers.mapping import predict
-from ml4ops_helpers.models import Network, build_model, load_pretrained, save_model
+from ml4ops_helpers.models.networks import Network, build_model
+from ml4ops_helpers.models.saved import load_pretrained, save_model
 from ml4ops_helpers.scenes.rasters import write_raster
 from ml4ops_helpers.scenes.sentinel2 import BANDS, band_positions
 

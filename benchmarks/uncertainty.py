@@ -33,7 +33,8 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from ml4ops_helpers.models import Network, build_model, load_pretrained
+from ml4ops_helpers.models.networks import Network, build_model
+from ml4ops_helpers.models.saved import load_pretrained
 from ml4ops_helpers.uncertainty.samples import mc_dropout, summarise_samples
 
 SIDE = 1024

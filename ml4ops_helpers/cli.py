@@ -88,7 +88,9 @@ def _add_train(commands: Commands) -> None:
 def _train(options: argparse.Namespace) -> int:
     from ml4ops_helpers.datasets import dataset_hash, get_dataset
     from ml4ops_helpers.evaluation.scoring import cloud_threshold
-    from ml4ops_helpers.models import ModelError, build_model, save_model
+    from ml4ops_helpers.models.common import ModelError
+    from ml4ops_helpers.models.networks import build_model
+    from ml4ops_helpers.models.saved import save_model
     from ml4ops_helpers.scenes import SceneError
     from ml4ops_helpers.training import CONFIGS, train
 
@@ -141,7 +143,7 @@ def _add_map(commands: Commands) -> None:
 
 def _map(options: argparse.Namespace) -> int:
     from ml4ops_helpers.mapping import MapOptions, map_event
-    from ml4ops_helpers.models import ModelError
+    from ml4ops_helpers.models.common import ModelError
     from ml4ops_helpers.scenes import SceneError
     from ml4ops_helpers.scenes.products import parse_bands
 
@@ -205,7 +207,7 @@ def _add_predict(commands: Commands) -> None:
 
 def _predict(options: argparse.Namespace) -> int:
     from ml4ops_helpers.mapping.predict import map_files
-    from ml4ops_helpers.models import ModelError
+    from ml4ops_helpers.models.common import ModelError
     from ml4ops_helpers.scenes import SceneError
     from ml4ops_helpers.scenes.products import parse_bands
 

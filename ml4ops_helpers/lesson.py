@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from ml4ops_helpers.models import Network
+    from ml4ops_helpers.models.networks import Network
 
 
 RECORD_MIME = "application/vnd.ml4ops.lesson+json"
@@ -259,7 +259,7 @@ def trained_model(name: str = "unet", profile: str = "lecture", seed: int = 0) -
     Raises:
         ModelError: the file is damaged, or is of a network that this version builds otherwise.
     """
-    from ml4ops_helpers.models import load_model, load_pretrained
+    from ml4ops_helpers.models.saved import load_model, load_pretrained
 
     path = trained_path(name, profile, seed)
     if path.exists():

@@ -9,17 +9,10 @@ import pytest
 import torch
 
 from ml4ops_helpers.inference.tiling import predict_scene
-from ml4ops_helpers.models import (
-    PRETRAINED,
-    IndexModel,
-    ModelError,
-    build_model,
-    count_parameters,
-    load_model,
-    load_pretrained,
-    save_model,
-    to_probabilities,
-)
+from ml4ops_helpers.models.common import ModelError
+from ml4ops_helpers.models.index import IndexModel
+from ml4ops_helpers.models.networks import build_model, count_parameters, to_probabilities
+from ml4ops_helpers.models.saved import PRETRAINED, load_model, load_pretrained, save_model
 from ml4ops_helpers.scenes.sentinel2 import join_probabilities, water_index
 
 NAMES = ("linear", "cnn", "unet")

@@ -16,7 +16,9 @@ from ml4ops_helpers.evaluation.curves import ScoreHistogram, otsu
 from ml4ops_helpers.evaluation.metrics import Confusion, iou
 from ml4ops_helpers.inference.decisions import classify, model_input, scene_brightness, water_given_seen
 from ml4ops_helpers.inference.tiling import predict_scene
-from ml4ops_helpers.models import WATER_CHANNEL, IndexModel, Network
+from ml4ops_helpers.models.common import WATER_CHANNEL
+from ml4ops_helpers.models.index import IndexModel
+from ml4ops_helpers.models.networks import Network
 from ml4ops_helpers.scenes.rasters import open_raster
 from ml4ops_helpers.scenes.scene import Scene
 from ml4ops_helpers.scenes.sentinel2 import (

@@ -11,7 +11,7 @@ from .decisions import (
 from .decoder import (
     Masks as Masks,
     decoders as decoders,
-    unet_body as unet_body,
+    unet_of as unet_of,
 )
 from .engines import (
     NEEDS as NEEDS,

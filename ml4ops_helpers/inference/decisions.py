@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ml4ops_helpers.models import Network
+from ml4ops_helpers.models.networks import Network
 from ml4ops_helpers.scenes.scene import Scene
 from ml4ops_helpers.scenes.sentinel2 import (
     BANDS,

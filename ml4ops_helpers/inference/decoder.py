@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import segmentation_models_pytorch as smp
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ml4ops_helpers.inference.folding import doubling_kernel, fold_encoder, without_batch_norm
-from ml4ops_helpers.models import ModelError, Network
+from ml4ops_helpers.models.common import ModelError
+from ml4ops_helpers.models.networks import Network
+from ml4ops_helpers.models.unet import DECODED, DecoderBlock, UNet
 
 
 class Core(nn.Module):
@@ -33,9 +34,7 @@ class Core(nn.Module):
     def __init__(self, model: Network, halo: int, half: bool = False) -> None:
         super().__init__()
         self.model, self.halo, self.half_decoder = model, halo, half
-        context: Any = getattr(model.body, "context", None)
-        crops = isinstance(context, smp.Unet) and context.decoder.blocks[0].interpolation_mode == "nearest"
-        self.encoder = fold_encoder(context.encoder) if crops else None
+        self.encoder = fold_encoder(model.body.encoder) if isinstance(model.body, UNet) else None
 
     def forward(self, window: Tensor) -> Tensor:
         """Logits of the core, ``(n, outputs, height, width)``, of reflectance with the halo around it."""
@@ -49,18 +48,17 @@ BLOCK = 512
 """Longest side of what is decoded at once, pixels: small enough for the processor's cache."""
 STRIP = 128
 """Rows of which features are computed at once."""
-_Module = Any  # torch says of a module's parts only that they are tensors or modules
 Masks = Sequence[Tensor]
 """What each channel behind each decoder block is multiplied by: 0, or 1 / (1 - rate)."""
 
 
-def unet_body(model: Network) -> _Module:
-    """The parts of a U-Net: encoder, decoder, the path of the single pixel.
+def unet_of(model: Network) -> UNet:
+    """The U-Net within a network.
 
     Raises:
-        ModelError: the network is not a U-Net.
+        ModelError: the network has no decoder that drops channels.
     """
-    if not hasattr(model.body, "context"):
+    if not isinstance(model.body, UNet):
         raise ModelError(
             f"model {model.config['name']!r} has no dropout; use a U-Net: build_model('unet', dropout=0.1)"
         )
@@ -80,8 +78,7 @@ def whole_logits(model: Network, encoder: nn.Module, window: Tensor, halo: int, 
     Returns:
         ``(1, outputs, height, width)``.
     """
-    masks = [torch.ones(block.conv2[0].out_channels) for block in unet_body(model).context.decoder.blocks]
-    masks = [mask.to(window.device) for mask in masks]
+    masks = [torch.ones(channels, device=window.device) for channels in DECODED]
 
     def decode(part: _Decoder) -> Tensor:
         with torch.autocast(window.device.type, torch.bfloat16, enabled=half):
@@ -132,13 +129,13 @@ class _Decoder:
     """The decoder on one rectangle: all that no mask changes is computed beforehand."""
 
     def __init__(self, model: Network, pyramid: Sequence[Tensor], part: _Part) -> None:
-        body = unet_body(model)
+        unet = unet_of(model)
         coarsest = len(pyramid) - 1
         skips = [part.of(pyramid[level], level, 4) if level else None for level in range(coarsest - 1, -1, -1)]
-        first, *self.blocks = [_fold(b, s) for b, s in zip(body.context.decoder.blocks, skips, strict=True)]
+        first, *self.blocks = [_fold(b, s) for b, s in zip(unet.decoder, skips, strict=True)]
         self.first = first(part.of(pyramid[-1], coarsest, 2))
-        self.head: nn.Conv2d = body.context.segmentation_head[0]
-        self.pixel: Tensor = body.pixel(part.of(pyramid[0], 0, 0))
+        self.head = unet.head
+        self.pixel: Tensor = unet.pixel(part.of(pyramid[0], 0, 0))
 
     def __call__(self, masks: Masks) -> Tensor:
         x = self.first
@@ -167,8 +164,9 @@ class _Block:
         return _cut(functional.conv2d(x, self.weight, self.bias, padding=1).relu_())
 
 
-def _fold(block: _Module, skip: Tensor | None) -> _Block:
-    (first, bias), (second, second_bias) = (without_batch_norm(layer) for layer in (block.conv1, block.conv2))
+def _fold(block: nn.Module, skip: Tensor | None) -> _Block:
+    assert isinstance(block, DecoderBlock)  # torch says of a list's parts only that they are modules
+    (first, bias), (second, second_bias) = map(without_batch_norm, (block.conv1, block.conv2))
     channels = first.shape[1] - (0 if skip is None else skip.shape[1])
     added = None if skip is None else functional.conv2d(skip, first[:, channels:], padding=1)
     second = second.contiguous(memory_format=torch.channels_last)

@@ -21,7 +21,8 @@ import torch
 from ml4ops_helpers.inference.decoder import Core
 from ml4ops_helpers.inference.receptive_fields import evaluating
 from ml4ops_helpers.inference.tiling import Runner, torch_runner
-from ml4ops_helpers.models import ModelError, Network, to_probabilities
+from ml4ops_helpers.models.common import ModelError
+from ml4ops_helpers.models.networks import Network, to_probabilities
 from ml4ops_helpers.scenes.sentinel2 import Float
 
 

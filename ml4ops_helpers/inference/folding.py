@@ -6,17 +6,16 @@ Results change by rounding only. Explained in ``05_run_inference``.
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import torch
-from timm.layers.conv2d_same import Conv2dSame
-from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_conv_bn_weights
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from ml4ops_helpers.models.unet import ConvNorm, Encoder
 
 
-def fold_encoder(encoder: nn.Module) -> nn.Module:
-    """A copy of a timm encoder for inference, with batch norm in the weights and without copies for padding.
+def fold_encoder(encoder: Encoder) -> Encoder:
+    """A copy of an encoder for inference, with batch norm in the weights and without copies for padding.
 
     Args:
         encoder: in evaluation mode or not; the copy uses what training left. Nothing in it is changed.
@@ -24,32 +23,18 @@ def fold_encoder(encoder: nn.Module) -> nn.Module:
     Returns:
         The copy, in evaluation mode.
 
-    >>> from ml4ops_helpers.models import build_model
-    >>> encoder = build_model("unet").eval().body.context.encoder
+    >>> encoder = Encoder(10).eval()
     >>> features = torch.rand(1, 10, 64, 64, generator=torch.Generator().manual_seed(0))
     >>> pairs = zip(encoder(features), fold_encoder(encoder)(features))
     >>> all(torch.allclose(plain, folded, atol=1e-5) for plain, folded in pairs)
     True
     """
     folded = copy.deepcopy(encoder).eval()
-    _fold_batch_norms(folded)
-    for module in list(folded.modules()):
-        for name, child in module.named_children():
-            if isinstance(child, Conv2dSame) and child.kernel_size == (3, 3) and child.stride == (2, 2):
-                setattr(module, name, _padded_kernel(child))
+    for layer in [m for m in folded.modules() if isinstance(m, ConvNorm)]:
+        layer.conv, layer.norm = fuse_conv_bn_eval(layer.conv, layer.norm), nn.Identity()  # type: ignore[assignment]
+        if layer.conv.stride == (2, 2):
+            layer.conv, layer.pad = _padded_kernel(layer.conv), nn.Identity()
     return folded.to(memory_format=torch.channels_last)
-
-
-def _fold_batch_norms(module: nn.Module) -> None:
-    """Fold each batch norm into the convolution before it; timm's also activates, which stays."""
-    before: tuple[str, nn.Module] | None = None
-    for name, child in list(module.named_children()):
-        if isinstance(child, BatchNormAct2d) and before and isinstance(before[1], nn.Conv2d):
-            setattr(module, before[0], fuse_conv_bn_eval(before[1], child))
-            setattr(module, name, child.act)
-        else:
-            _fold_batch_norms(child)
-        before = name, child
 
 
 def _padded_kernel(layer: nn.Conv2d) -> nn.Conv2d:
@@ -58,19 +43,17 @@ def _padded_kernel(layer: nn.Conv2d) -> nn.Conv2d:
     The larger kernel begins with zeros. It holds for even sides, and saves the copy of the input that padding one side
     only needs.
     """
-    bias = layer.bias is not None
-    wider = nn.Conv2d(layer.in_channels, layer.out_channels, 4, stride=2, padding=1, groups=layer.groups, bias=bias)
+    wider = nn.Conv2d(layer.in_channels, layer.out_channels, 4, stride=2, padding=1, groups=layer.groups)
     wider.weight = nn.Parameter(nn.functional.pad(layer.weight.detach(), (1, 0, 1, 0)))
     wider.bias = layer.bias
     return wider
 
 
-def without_batch_norm(layer: Any) -> tuple[Tensor, Tensor]:  # noqa: ANN401 - a block of smp, which has no types
+def without_batch_norm(layer: ConvNorm) -> tuple[Tensor, Tensor]:
     """Weights and offsets of a convolution that does what it and its batch norm do in evaluation mode."""
-    conv, norm = layer[0], layer[1]
-    statistics = norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
-    weight, bias = fuse_conv_bn_weights(conv.weight, conv.bias, *statistics)
-    return weight.detach(), bias.detach()
+    fused = fuse_conv_bn_eval(*(copy.deepcopy(part).eval() for part in (layer.conv, layer.norm)))
+    assert fused.bias is not None
+    return fused.weight.detach(), fused.bias.detach()
 
 
 _TAPS = torch.tensor([[0.0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])

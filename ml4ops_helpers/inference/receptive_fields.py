@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ml4ops_helpers.models import ModelError, Network
+from ml4ops_helpers.models.common import ModelError
+from ml4ops_helpers.models.networks import Network
 
 MULTIPLE = 32
 """A U-Net halves its input five times: windows start and end at multiples of 32 pixels, so that the halves agree."""
@@ -44,7 +45,7 @@ def receptive_field(model: Network) -> int:
         ModelError: the network sees the whole scene (global pooling, attention), or gives other results in another
             place (interpolation with aligned corners): windows of it can never equal the whole.
 
-    >>> from ml4ops_helpers.models import build_model
+    >>> from ml4ops_helpers.models.networks import build_model
     >>> [receptive_field(build_model(name)) for name in ("linear", "cnn", "unet")]
     [0, 32, 256]
     """

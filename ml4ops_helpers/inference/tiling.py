@@ -15,7 +15,7 @@ from rasterio.windows import Window
 
 from ml4ops_helpers.inference.decoder import Core
 from ml4ops_helpers.inference.receptive_fields import MULTIPLE, evaluating, receptive_field
-from ml4ops_helpers.models import Network, to_probabilities
+from ml4ops_helpers.models.networks import Network, to_probabilities
 from ml4ops_helpers.scenes.sentinel2 import Float
 
 MAX_REFLECTANCE = 20.0
@@ -43,7 +43,7 @@ def predict_scene(model: Network, reflectance: ArrayLike, *, tile: int | None = 
         ValueError: the image has not the model's bands, or holds digital numbers.
         ModelError: the network sees the whole scene at once (see ``receptive_field``).
 
-    >>> from ml4ops_helpers.models import build_model
+    >>> from ml4ops_helpers.models.networks import build_model
     >>> predict_scene(build_model("linear", "bgri"), np.full((4, 30, 50), 0.1)).shape
     (3, 30, 50)
     """

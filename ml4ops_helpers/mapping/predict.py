@@ -33,7 +33,9 @@ from ml4ops_helpers.inference.tiling import (
     read_mirrored,
 )
 from ml4ops_helpers.mapping.cogs import CACHE_BYTES, Arrays, Layer, is_made_by, keep_window, write_cogs
-from ml4ops_helpers.models import ModelError, Network, load_model, shipped_weights, to_probabilities
+from ml4ops_helpers.models.common import ModelError
+from ml4ops_helpers.models.networks import Network, to_probabilities
+from ml4ops_helpers.models.saved import load_model, shipped_weights
 from ml4ops_helpers.scenes.products import Product, open_product
 from ml4ops_helpers.scenes.rasters import SceneError
 from ml4ops_helpers.scenes.sentinel2 import CLASS_NAMES, INVALID, QUANTIFICATION, Codes, Float, brightness

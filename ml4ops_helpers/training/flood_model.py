@@ -13,7 +13,7 @@ from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel
 
 from ml4ops_helpers.inference.tiling import predict_scene
-from ml4ops_helpers.models import load_model
+from ml4ops_helpers.models.saved import load_model
 from ml4ops_helpers.scenes.sentinel2 import Float
 
 

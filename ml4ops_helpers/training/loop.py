@@ -17,7 +17,8 @@ from tqdm.auto import tqdm
 from ml4ops_helpers.datasets.windows import Windows
 from ml4ops_helpers.evaluation.scoring import best_event_threshold, score_events, water_scorer
 from ml4ops_helpers.inference.engines import native_precision
-from ml4ops_helpers.models import WATER_CHANNEL, Network
+from ml4ops_helpers.models.common import WATER_CHANNEL
+from ml4ops_helpers.models.networks import Network
 from ml4ops_helpers.scenes.rasters import replacing
 from ml4ops_helpers.training.augmentation import add_thin_cloud, augment
 from ml4ops_helpers.training.config import Config

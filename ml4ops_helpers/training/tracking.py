@@ -17,7 +17,9 @@ from mlflow.types.schema import Schema, TensorSpec
 
 from ml4ops_helpers.datasets.catalogues import dataset_hash
 from ml4ops_helpers.datasets.sources import cache_dir
-from ml4ops_helpers.models import CLASSES, Network, save_model
+from ml4ops_helpers.models.common import CLASSES
+from ml4ops_helpers.models.networks import Network
+from ml4ops_helpers.models.saved import save_model
 from ml4ops_helpers.training.config import Config
 from ml4ops_helpers.training.loop import History, train
 
@@ -104,7 +106,7 @@ def log_network(model: Network, threshold: float) -> str:
     # As many images as one likes, of any size; bands and classes are fixed.
     taken, given = (TensorSpec(example.dtype, (-1, n, -1, -1)) for n in (len(model.bands), len(CLASSES)))
     signature = ModelSignature(inputs=Schema([taken]), outputs=Schema([given]))
-    packages = ("torch", "segmentation-models-pytorch", "numpy")
+    packages = ("torch", "numpy")
     with tempfile.TemporaryDirectory() as folder:
         weights = save_model(model, Path(folder) / "weights.safetensors", {"threshold": threshold})
         logged = mlflow.pyfunc.log_model(

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ml4ops_helpers.inference.decoder import Masks, _Module, decoders, unet_body
+from ml4ops_helpers.inference.decoder import Masks, decoders, unet_of
 from ml4ops_helpers.inference.folding import fold_encoder
-from ml4ops_helpers.models import Network, build_model
+from ml4ops_helpers.models.networks import Network, build_model
+from ml4ops_helpers.models.unet import DECODED
 
 
 def draw_masks(model: Network, samples: int, seed: int = 0) -> Iterator[Masks]:
@@ -36,21 +37,17 @@ def draw_masks(model: Network, samples: int, seed: int = 0) -> Iterator[Masks]:
 
     Source: Gal & Ghahramani 2016, Dropout as a Bayesian approximation; whole channels: Tompson et al. 2015.
 
-    >>> from ml4ops_helpers.models import build_model
+    >>> from ml4ops_helpers.models.networks import build_model
     >>> masks = next(draw_masks(build_model("unet", dropout=0.5), samples=1))
     >>> len(masks), sorted(set(masks[0].tolist()))
     (5, [0.0, 2.0])
     """
     device = next(model.parameters()).device
-    blocks = [(block.conv2[0].out_channels, _rate(block)) for block in unet_body(model).context.decoder.blocks]
+    blocks = [(channels, unet_of(model).rate) for channels in DECODED]
     for sample in range(samples):
         rng = np.random.default_rng((seed, sample))
         kept = [(rng.random(channels) >= rate) / (1 - rate) for channels, rate in blocks]
         yield [torch.from_numpy(mask.astype(np.float32)).to(device) for mask in kept]
-
-
-def _rate(block: _Module) -> float:
-    return float(getattr(block.attention2, "p", 0.0))
 
 
 def with_dropout(model: Network, rate: float) -> Network:
@@ -66,7 +63,7 @@ def with_dropout(model: Network, rate: float) -> Network:
     Raises:
         ModelError: the network has no decoder to drop channels in, or ``rate`` is not a rate.
     """
-    unet_body(model)
+    unet_of(model)
     copy = build_model(**{**model.config, "dropout": rate})
     copy.load_state_dict(model.state_dict())
     return copy.eval()
@@ -90,7 +87,7 @@ class DropoutSampler:
 
     def __init__(self, model: Network, window: Tensor, halo: int) -> None:
         with torch.inference_mode():
-            encoder = fold_encoder(unet_body(model).context.encoder)
+            encoder = fold_encoder(unet_of(model).encoder)
             self._rows = [list(row) for row in decoders(model, encoder, window, halo)]
 
     def logits(self, masks: Masks) -> Tensor:

@@ -26,7 +26,7 @@ from ml4ops_helpers.inference.tiling import (
     predict_scene,
     read_mirrored,
 )
-from ml4ops_helpers.models import Network, to_probabilities
+from ml4ops_helpers.models.networks import Network, to_probabilities
 from ml4ops_helpers.scenes.sentinel2 import Float
 from ml4ops_helpers.uncertainty.dropout import DropoutSampler, draw_masks
 
@@ -199,7 +199,7 @@ def summarise_samples(samples: Iterable[ArrayLike]) -> Uncertainty:
 def mc_dropout(model: Network, reflectance: ArrayLike, samples: int = 20, seed: int = 0) -> Uncertainty:
     """Uncertainty of a scene by Monte Carlo dropout; see ``dropout_samples``.
 
-    >>> from ml4ops_helpers.models import build_model
+    >>> from ml4ops_helpers.models.networks import build_model
     >>> found = mc_dropout(build_model("unet", "bgri"), np.full((4, 32, 32), 0.1), samples=2)  # no dropout, no doubt
     >>> found.mean.shape, float(found.variance.max())
     ((3, 32, 32), 0.0)

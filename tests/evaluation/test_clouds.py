@@ -26,7 +26,7 @@ from ml4ops_helpers.evaluation.scoring import cloud_threshold, confuse
 from ml4ops_helpers.inference import decisions as cl
 from ml4ops_helpers.inference.decisions import classify, model_input
 from ml4ops_helpers.inference.tiling import predict_scene
-from ml4ops_helpers.models import Network, build_model
+from ml4ops_helpers.models.networks import Network, build_model
 from ml4ops_helpers.scenes.rasters import write_raster
 from ml4ops_helpers.scenes.scene import Scene, read_scene
 from ml4ops_helpers.scenes.sentinel2 import (

@@ -18,7 +18,8 @@ from ml4ops_helpers.evaluation.curves import ScoreHistogram, otsu
 from ml4ops_helpers.evaluation.events import per_event
 from ml4ops_helpers.evaluation.metrics import iou
 from ml4ops_helpers.inference.tiling import predict_scene
-from ml4ops_helpers.models import IndexModel, build_model
+from ml4ops_helpers.models.index import IndexModel
+from ml4ops_helpers.models.networks import build_model
 from ml4ops_helpers.scenes.scene import Scene, read_scene
 from ml4ops_helpers.scenes.sentinel2 import CLOUD, INVALID, LAND, WATER, merge_label, water_index
 

@@ -17,7 +17,8 @@ from torch import nn
 from ml4ops_helpers.inference import engines
 from ml4ops_helpers.inference.receptive_fields import evaluating, receptive_field
 from ml4ops_helpers.inference.tiling import core_shape, core_windows, predict_scene, read_mirrored
-from ml4ops_helpers.models import ModelError, Network, build_model, to_probabilities
+from ml4ops_helpers.models.common import ModelError
+from ml4ops_helpers.models.networks import Network, build_model, to_probabilities
 
 HALOS = {"linear": 0, "cnn": 32, "unet": 256}
 
@@ -193,7 +194,7 @@ class TestEngines:
 from multiprocessing.process import BaseProcess
 import numpy as np
 from ml4ops_helpers.inference import engines
-from ml4ops_helpers.models import build_model
+from ml4ops_helpers.models.networks import build_model
 BaseProcess.start = lambda self: print("a process", self)
 print(len(engines.try_engines(build_model("linear"), np.zeros((5, 64, 64), np.float32), 0, ["openvino"], repeats=1)))
 """

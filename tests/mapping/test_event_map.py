@@ -24,7 +24,7 @@ from ml4ops_helpers.mapping.classmaps import ClassMap, is_class_map, read_class_
 from ml4ops_helpers.mapping.event_map import MapOptions, map_event
 from ml4ops_helpers.mapping.vectors import vectorise
 from ml4ops_helpers.mapping.webmap import interactive_map, show_page
-from ml4ops_helpers.models import load_pretrained
+from ml4ops_helpers.models.saved import load_pretrained
 from ml4ops_helpers.scenes.grids import Grid
 from ml4ops_helpers.scenes.products import open_product
 from ml4ops_helpers.scenes.rasters import SceneError, open_raster, write_raster

@@ -17,7 +17,9 @@ from ml4ops_helpers.inference.decisions import Thresholds, classify, decide, wat
 from ml4ops_helpers.inference.tiling import predict_scene
 from ml4ops_helpers.mapping import predict
 from ml4ops_helpers.mapping.predict import Products, map_file, map_files
-from ml4ops_helpers.models import ModelError, build_model, save_model
+from ml4ops_helpers.models.common import ModelError
+from ml4ops_helpers.models.networks import build_model
+from ml4ops_helpers.models.saved import save_model
 from ml4ops_helpers.scenes.rasters import SceneError
 from ml4ops_helpers.scenes.scene import read_scene
 from ml4ops_helpers.scenes.sentinel2 import BANDS, CLOUD, INVALID, LAND, WATER, brightness

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from ml4ops_helpers.datasets.catalogues import catalogue
 from ml4ops_helpers.datasets.windows import Windows
-from ml4ops_helpers.models import build_model, save_model
+from ml4ops_helpers.models.networks import build_model
+from ml4ops_helpers.models.saved import save_model
 from ml4ops_helpers.scenes.rasters import write_raster
 from ml4ops_helpers.scenes.sentinel2 import WATER
 from ml4ops_helpers.simulation.simulate import draw_event, write_scene
@@ -194,7 +195,7 @@ def test_native_precision_is_one_of_two() -> None:
 
 def test_command_trains_and_writes_the_model(table: pd.DataFrame, tmp_path, monkeypatch, capsys) -> None:
     from ml4ops_helpers.cli import main
-    from ml4ops_helpers.models import load_model
+    from ml4ops_helpers.models.saved import load_model
 
     monkeypatch.setitem(CONFIGS, "smoke", TINY)
     root = str(table["image"].iloc[0]).rsplit("/", 3)[0]
@@ -209,7 +210,7 @@ def test_command_trains_and_writes_the_model(table: pd.DataFrame, tmp_path, monk
 
 def test_command_trains_two_heads_and_freezes_both_thresholds(table: pd.DataFrame, tmp_path, monkeypatch) -> None:
     from ml4ops_helpers.cli import main
-    from ml4ops_helpers.models import load_model
+    from ml4ops_helpers.models.saved import load_model
 
     monkeypatch.setitem(CONFIGS, "smoke", replace(TINY, epochs=1))
     root = str(table["image"].iloc[0]).rsplit("/", 3)[0]

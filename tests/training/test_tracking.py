@@ -13,7 +13,9 @@ import pytest
 from ml4ops_helpers.datasets.catalogues import catalogue, dataset_hash
 from ml4ops_helpers.inference.tiling import predict_scene
 from ml4ops_helpers.lesson import trained_model, trained_path
-from ml4ops_helpers.models import ModelError, Network, build_model, save_model
+from ml4ops_helpers.models.common import ModelError
+from ml4ops_helpers.models.networks import Network, build_model
+from ml4ops_helpers.models.saved import save_model
 from ml4ops_helpers.simulation.simulate import draw_event, write_scene
 from ml4ops_helpers.training import tracking
 from ml4ops_helpers.training.config import Config

@@ -11,7 +11,9 @@ from torch import nn
 from ml4ops_helpers.inference import decoder
 from ml4ops_helpers.inference.receptive_fields import evaluating, receptive_field
 from ml4ops_helpers.inference.tiling import predict_scene
-from ml4ops_helpers.models import ModelError, Network, build_model, load_model, save_model, to_probabilities
+from ml4ops_helpers.models.common import ModelError
+from ml4ops_helpers.models.networks import Network, build_model, to_probabilities
+from ml4ops_helpers.models.saved import load_model, save_model
 from ml4ops_helpers.uncertainty import dropout as dp, samples as un
 
 LN_3 = np.log(3)

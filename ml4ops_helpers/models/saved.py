@@ -1,0 +1,90 @@
+"""Networks as files: weights, configuration and what is known about them, in one safetensors file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from ml4ops_helpers.models.common import ModelError
+from ml4ops_helpers.models.networks import Network, build_model
+from ml4ops_helpers.scenes.rasters import replacing
+
+PRETRAINED = Path(__file__).parents[1] / "weights"
+"""Folder of the weights that ship with the package; made by ``make weights``."""
+
+
+def save_model(model: Network, path: Path | str, about: Mapping[str, Any] | None = None, *, half: bool = False) -> Path:
+    """Save weights and configuration in one safetensors file.
+
+    Args:
+        model: from ``build_model``.
+        path: file to write; replaced only once the new one is whole.
+        about: whatever JSON can hold that should travel along, such as the threshold and the data's hash.
+        half: store the weights in 16 bits, half the size; they are loaded as 32 bits, rounded.
+
+    Returns:
+        The path.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    weights = {k: v.contiguous() for k, v in model.state_dict().items()}
+    if half:
+        weights = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
+    with replacing(target) as temporary:
+        save_file(weights, temporary, {"config": json.dumps(model.config), "about": json.dumps(dict(about or {}))})
+    return target
+
+
+def load_model(path: Path | str) -> tuple[Network, dict[str, Any]]:
+    """Load a model saved by ``save_model``.
+
+    Args:
+        path: safetensors file; nothing in it is executed.
+
+    Returns:
+        The network in evaluation mode, and what was saved about it.
+
+    Raises:
+        ModelError: the file is missing, is no safetensors file, or does not fit the network that it names.
+    """
+    try:
+        with safe_open(str(path), "pt") as file:
+            saved = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        model = build_model(**json.loads(saved["config"]))
+        model.load_state_dict(weights)
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: no such model; train one with `ml4ops train`") from error
+    except (SafetensorError, KeyError, RuntimeError, TypeError, json.JSONDecodeError) as error:
+        cause = str(error).strip().splitlines()[0]  # torch lists every weight that does not fit
+        raise ModelError(f"{path}: not a model saved by save_model ({cause}); train one with `ml4ops train`") from error
+    return model.eval(), json.loads(saved["about"])
+
+
+def load_pretrained(name: str = "unet") -> tuple[Network, dict[str, Any]]:
+    """Load the weights that ship with the package: trained on the embedded data set alone, never on a real image.
+
+    Returns:
+        The network in evaluation mode, and what is known about it (``threshold``, ``data``, ``seed``, …).
+
+    Raises:
+        ModelError: no weights of that name ship.
+
+    >>> model, about = load_pretrained("unet")
+    >>> model.bands, 0 < about["threshold"] < 1
+    (('B2', 'B3', 'B4', 'B8', 'B11'), True)
+    """
+    shipped = shipped_weights()
+    if name not in shipped:
+        raise ModelError(f"no weights named {name!r} ship; choose {', '.join(shipped)}")
+    return load_model(shipped[name])
+
+
+def shipped_weights() -> dict[str, Path]:
+    """Files of the weights that ship with the package, by name."""
+    return {path.stem: path for path in sorted(PRETRAINED.glob("*.safetensors"))}
