@@ -15,14 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from IPython.display import display
 
 from ml4ops_helpers import PROFILES
-from ml4ops_helpers.datasets.sources import cache_dir
-from ml4ops_helpers.plots import set_style
+from ml4ops_helpers.datasets.folders import cache_dir
+from ml4ops_helpers.exercises import check as check
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,6 +115,9 @@ class Lesson:
         Raises:
             ValueError: the description is too short to describe anything.
         """
+        import matplotlib.pyplot as plt
+        from IPython.display import display
+
         text = " ".join(alt.split())
         if len(text) < ALT_LENGTH:
             raise ValueError(f"alt text {text!r} is too short; say in a sentence what the figure shows")
@@ -125,6 +126,8 @@ class Lesson:
 
     def finish(self) -> None:
         """End the page: print one line and hand over the record (run, seconds, metrics, hash of the data)."""
+        from IPython.display import display
+
         seconds = round(time.perf_counter() - self._started, 2)
         record: dict[str, Any] = {"page": self.page, "profile": self.profile, "seed": self.seed, "seconds": seconds}
         if self._table is not None:
@@ -169,6 +172,8 @@ def start(page: str, profile: str, seed: int) -> Lesson:
     np.random.seed(seed)  # noqa: NPY002 - for libraries that draw from the global generator; the page uses lesson.rng
     torch.manual_seed(seed)
     _set_threads(os.environ.get("OMP_NUM_THREADS", ""))
+    from ml4ops_helpers.plots import set_style
+
     set_style()
     return Lesson(page, profile, seed)
 

@@ -6,21 +6,22 @@ Every function returns a matplotlib ``Figure``; ``Lesson.figure`` shows it with 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.rcsetup import cycler
 from matplotlib.ticker import LogFormatter
 from numpy.typing import NDArray
 
 from ml4ops_helpers.scenes.sentinel2 import CLASS_NAMES, Codes, Float
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 OKABE_ITO: tuple[str, ...] = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 """Colours that readers with any colour vision can tell apart (Okabe & Ito 2008)."""
@@ -175,6 +176,8 @@ def heat_map(
     options = {"cmap": "cividis"} if centre is None else {"cmap": "RdBu_r", "center": centre}
     low, high = limits or (None, None)
     words = {"annot": True, "fmt": f".{decimals}f", "annot_kws": {"size": 9}, "cbar_kws": {"label": label}}
+    import seaborn as sns
+
     sns.heatmap(table, ax=ax, vmin=low, vmax=high, **words, **options)
     ax.set(xlabel=str(table.columns.name or ""), ylabel=str(table.index.name or ""))
     ax.grid(visible=False)

@@ -29,13 +29,13 @@ from .explore_plots import (
     histograms as histograms,
     spectra_figure as spectra_figure,
 )
+from .folders import cache_dir as cache_dir
 from .loaders import (
     get_dataset as get_dataset,
     terramesh as terramesh,
 )
 from .sources import (
     DownloadError as DownloadError,
-    cache_dir as cache_dir,
     sen1floods11_files as sen1floods11_files,
 )
 from .windows import Windows as Windows

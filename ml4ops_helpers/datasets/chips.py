@@ -11,8 +11,9 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from ml4ops_helpers.datasets.catalogues import load_scene
+from ml4ops_helpers.datasets.folders import data_dir
 from ml4ops_helpers.datasets.loaders import terramesh
-from ml4ops_helpers.datasets.sources import DownloadError, data_dir, sen1floods11_files
+from ml4ops_helpers.datasets.sources import DownloadError, sen1floods11_files
 from ml4ops_helpers.scenes.rasters import SceneError, open_raster
 from ml4ops_helpers.scenes.scene import Scene, from_sen1floods11, read_label, read_scene
 from ml4ops_helpers.scenes.sentinel2 import (

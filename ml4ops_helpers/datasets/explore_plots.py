@@ -6,16 +6,19 @@ Every function returns a matplotlib ``Figure``; ``Lesson.figure`` shows it with 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 
 from ml4ops_helpers.plots import CLASS_COLOURS, MARKERS, OKABE_ITO, SPLIT_COLOURS, panels
 from ml4ops_helpers.scenes.sentinel2 import BANDS, WAVELENGTH
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 
 def event_locations(facts: pd.DataFrame) -> Figure:

@@ -22,15 +22,8 @@ from ml4ops_helpers.datasets.catalogues import (
     catalogue,
     catalogue_row,
 )
-from ml4ops_helpers.datasets.sources import (
-    TILE_OFFSETS,
-    WORLDFLOODS_URL,
-    cache_dir,
-    data_dir,
-    fetch,
-    sen1floods11_files,
-    terramesh_files,
-)
+from ml4ops_helpers.datasets.folders import cache_dir, data_dir
+from ml4ops_helpers.datasets.sources import TILE_OFFSETS, WORLDFLOODS_URL, fetch, sen1floods11_files, terramesh_files
 from ml4ops_helpers.scenes.rasters import SceneError
 
 Profile = Literal["smoke", "lecture", "full"]

@@ -1,4 +1,4 @@
-"""Where files come from: the cache, downloads that resume and are checked, and the published data sets.
+"""Where files come from: downloads that resume and are checked, and the published data sets.
 
 Nothing is downloaded that is already on disk. Explained in ``02_explore_the_data`` and on the data card.
 """
@@ -15,6 +15,8 @@ from pathlib import Path
 import pooch
 import requests
 from filelock import FileLock
+
+from ml4ops_helpers.datasets.folders import cache_dir, data_dir
 
 SEN1FLOODS11_URL = "https://storage.googleapis.com/sen1floods11"
 TERRAMESH_URL = "https://raw.githubusercontent.com/IBM/terramind/main/examples"
@@ -45,16 +47,6 @@ pooch.get_logger().setLevel("WARNING")  # else a page shows, as if something wer
 
 class DownloadError(OSError):
     """A download failed; the message names the source, what is wrong and what to do."""
-
-
-def cache_dir() -> Path:
-    """Folder for what this machine makes: ``ML4OPS_CACHE``, else ``ml4ops`` in the user's cache."""
-    return Path(os.environ.get("ML4OPS_CACHE") or pooch.os_cache("ml4ops"))
-
-
-def data_dir() -> Path:
-    """Folder where data sets are looked for first: ``ML4OPS_DATA``, else the cache."""
-    return Path(os.environ.get("ML4OPS_DATA") or cache_dir())
 
 
 def _download_dir() -> Path:

@@ -6,17 +6,21 @@ Every function returns a matplotlib ``Figure``; ``Lesson.figure`` shows it with 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from ml4ops_helpers.inference.decisions import Thresholds
 from ml4ops_helpers.plots import MARKERS, OKABE_ITO
 from ml4ops_helpers.scenes.sentinel2 import THICK_CLOUD_BRIGHTNESS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from ml4ops_helpers.inference.decisions import Thresholds
 
 FATES: dict[str, str] = {"found": "#0072B2", "called land": "#E69F00", "not observed": "#CC79A7"}
 """What can become of true water on a map, and its colour."""

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from ml4ops_helpers.scenes.sentinel2 import CLASS_NAMES, CLOUD, INVALID, LAND, PERMANENT_WATER, WATER
 
@@ -141,6 +140,8 @@ def boundary_band(mask: ArrayLike, width: float) -> Bool:
         raise ValueError(f"the band is {width} pixels wide, expected more than 0")
     if side.all() or not side.any():
         return np.zeros_like(side)
+    from scipy import ndimage
+
     distance = ndimage.distance_transform_edt(side) + ndimage.distance_transform_edt(~side)
     return np.asarray(distance <= width)
 

@@ -6,15 +6,13 @@ Every function returns a matplotlib ``Figure``; ``Lesson.figure`` shows it with 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from ml4ops_helpers.evaluation.curves import ScoreHistogram
 from ml4ops_helpers.evaluation.metrics import (
     FALSE_NEGATIVE,
     FALSE_POSITIVE,
@@ -24,9 +22,15 @@ from ml4ops_helpers.evaluation.metrics import (
     Confusion,
     error_map,
 )
-from ml4ops_helpers.evaluation.scoring import MappedScene
 from ml4ops_helpers.plots import MARKERS, OKABE_ITO
 from ml4ops_helpers.scenes.sentinel2 import CLASS_NAMES, WATER, Codes, Float, composite
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from ml4ops_helpers.evaluation.curves import ScoreHistogram
+    from ml4ops_helpers.evaluation.scoring import MappedScene
 
 STYLES: tuple[str, ...] = ("-", "--", "-.", ":")
 ERRORS: dict[int, tuple[str, str]] = {

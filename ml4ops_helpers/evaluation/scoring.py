@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,6 @@ from ml4ops_helpers.inference.decisions import classify, model_input, scene_brig
 from ml4ops_helpers.inference.tiling import predict_scene
 from ml4ops_helpers.models.common import WATER_CHANNEL
 from ml4ops_helpers.models.index import IndexModel
-from ml4ops_helpers.models.networks import Network
 from ml4ops_helpers.scenes.rasters import open_raster
 from ml4ops_helpers.scenes.scene import Scene
 from ml4ops_helpers.scenes.sentinel2 import (
@@ -33,6 +33,9 @@ from ml4ops_helpers.scenes.sentinel2 import (
     IndexName,
     merge_label,
 )
+
+if TYPE_CHECKING:
+    from ml4ops_helpers.models.networks import Network
 
 Scorer = Callable[[Scene], Float]
 """A function of a scene that gives a score of water in 0 to 1, float32 ``(height, width)``, NaN without data."""

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ml4ops_helpers.models.networks import Network
 from ml4ops_helpers.scenes.scene import Scene
 from ml4ops_helpers.scenes.sentinel2 import (
     BANDS,
@@ -28,6 +27,9 @@ from ml4ops_helpers.scenes.sentinel2 import (
     brightness,
     water_index,
 )
+
+if TYPE_CHECKING:
+    from ml4ops_helpers.models.networks import Network
 
 
 def water_given_seen(probabilities: Float) -> Float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +15,10 @@ from torch.nn import functional
 
 from ml4ops_helpers.inference.folding import doubling_kernel, fold_encoder, without_batch_norm
 from ml4ops_helpers.models.common import ModelError
-from ml4ops_helpers.models.networks import Network
 from ml4ops_helpers.models.unet import DECODED, DecoderBlock, UNet
+
+if TYPE_CHECKING:
+    from ml4ops_helpers.models.networks import Network
 
 
 class Core(nn.Module):

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from ml4ops_helpers.inference.decoder import Core
@@ -24,6 +23,9 @@ from ml4ops_helpers.inference.tiling import Runner, torch_runner
 from ml4ops_helpers.models.common import ModelError
 from ml4ops_helpers.models.networks import Network, to_probabilities
 from ml4ops_helpers.scenes.sentinel2 import Float
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def native_precision(device: str = "cpu") -> str:
@@ -162,6 +164,8 @@ def try_engines(
         One row an engine: ``seconds`` (wall time for a million pixels of the core), ``difference`` (the largest of a
         probability) and ``changed`` (share of pixels with another most likely class).
     """
+    import pandas as pd
+
     core = (window.shape[1] - 2 * halo, window.shape[2] - 2 * halo)
     with evaluating(model):
         truth = to_probabilities(torch.from_numpy(torch_runner(model, halo)(window)))
@@ -186,6 +190,7 @@ def _seconds(run: Runner, window: Float) -> float:
 def choose_engine(trial: pd.DataFrame) -> str:
     """The fastest engine of a trial that agrees with torch in 32 bits.
 
+    >>> import pandas as pd
     >>> trial = pd.DataFrame({"seconds": [1, 0.5, 0.2], "difference": [0, 0.001, 0.1]}, ["torch", "a", "b"])
     >>> choose_engine(trial)
     'a'

@@ -51,7 +51,8 @@ def _padded_kernel(layer: nn.Conv2d) -> nn.Conv2d:
 
 def without_batch_norm(layer: ConvNorm) -> tuple[Tensor, Tensor]:
     """Weights and offsets of a convolution that does what it and its batch norm do in evaluation mode."""
-    fused = fuse_conv_bn_eval(*(copy.deepcopy(part).eval() for part in (layer.conv, layer.norm)))
+    conv, norm = copy.deepcopy(layer.conv).eval(), copy.deepcopy(layer.norm).eval()
+    fused = fuse_conv_bn_eval(conv, norm)
     assert fused.bias is not None
     return fused.weight.detach(), fused.bias.detach()
 

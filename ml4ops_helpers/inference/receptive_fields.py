@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -11,7 +12,9 @@ import torch
 from torch import nn
 
 from ml4ops_helpers.models.common import ModelError
-from ml4ops_helpers.models.networks import Network
+
+if TYPE_CHECKING:
+    from ml4ops_helpers.models.networks import Network
 
 MULTIPLE = 32
 """A U-Net halves its input five times: windows start and end at multiples of 32 pixels, so that the halves agree."""

@@ -24,13 +24,8 @@ from ml4ops_helpers.mapping.floodmaps import (
     expected_flood,
     write_change,
 )
-from ml4ops_helpers.mapping.pictures import picture_of
-from ml4ops_helpers.mapping.predict import map_file
-from ml4ops_helpers.mapping.report import event_report
-from ml4ops_helpers.mapping.vectors import vectorise, write_vectors
-from ml4ops_helpers.mapping.webmap import interactive_map
 from ml4ops_helpers.scenes.rasters import SceneError, open_raster
-from ml4ops_helpers.uncertainty.conformal import area_interval
+from ml4ops_helpers.uncertainty.areas import area_interval
 
 SHIPPED = (
     "The network that ships with this program was trained on simulated scenes only; see its measured scores first."
@@ -137,6 +132,8 @@ def observe(path: Path | str, work: Path, options: MapOptions, day: date | None 
     path = Path(path)
     if is_class_map(path):
         return Observed(path, path, read_class_map(path, day))
+    from ml4ops_helpers.mapping.predict import map_file
+
     how = {"model": options.model, "threshold": options.threshold, "bands": options.bands, "offset": options.offset}
     made = map_file(path, work, **how)
     return Observed(path, made.class_map, read_class_map(made.class_map, day), made.water)
@@ -146,6 +143,11 @@ def _write_all(
     folder: Path, before: Observed, after: Observed, change: ClassMap, options: MapOptions
 ) -> dict[str, Path]:
     """Write every file into a folder; which is which."""
+    from ml4ops_helpers.mapping.pictures import picture_of
+    from ml4ops_helpers.mapping.report import event_report
+    from ml4ops_helpers.mapping.vectors import vectorise, write_vectors
+    from ml4ops_helpers.mapping.webmap import interactive_map
+
     name = after.path.stem
     title = f"Flood map: {name}"
     outlines = vectorise(change, codes=OUTLINED, min_area=options.min_area, simplify=options.simplify)

@@ -17,7 +17,7 @@ from ml4ops_helpers.mapping.classmaps import OUTSIDE, ClassMap, align
 from ml4ops_helpers.scenes.grids import Grid, pixel_areas
 from ml4ops_helpers.scenes.rasters import write_raster
 from ml4ops_helpers.scenes.sentinel2 import LAND, PERMANENT_WATER, WATER, Float
-from ml4ops_helpers.uncertainty.conformal import Area, expected_area
+from ml4ops_helpers.uncertainty.areas import Area, expected_area
 
 NOT_OBSERVED, DRY, PERMANENT, FLOOD, RECEDED, UNKNOWN_BEFORE = range(6)
 """Codes of a change map."""

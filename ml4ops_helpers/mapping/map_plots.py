@@ -6,21 +6,25 @@ Every function returns a matplotlib ``Figure``; ``Lesson.figure`` shows it with 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from ml4ops_helpers.mapping.classmaps import ClassMap
 from ml4ops_helpers.mapping.floodmaps import CHANGES
 from ml4ops_helpers.mapping.series import NEVER, FloodSeries
 from ml4ops_helpers.plots import OKABE_ITO, panels, scale_bar
 from ml4ops_helpers.scenes.grids import Grid, pixel_areas
 from ml4ops_helpers.scenes.sentinel2 import Codes, Float
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from ml4ops_helpers.mapping.classmaps import ClassMap
 
 MOST_PIXELS = 1500
 """Longest side of a map that is drawn; larger ones are thinned."""

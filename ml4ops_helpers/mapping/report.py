@@ -8,13 +8,12 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib.figure import Figure
 
-from ml4ops_helpers.mapping.classmaps import ClassMap
 from ml4ops_helpers.mapping.floodmaps import (
     CHANGES,
     DRY,
@@ -27,6 +26,11 @@ from ml4ops_helpers.mapping.floodmaps import (
 from ml4ops_helpers.mapping.map_plots import CHANGE_COLOURS, change_figure
 from ml4ops_helpers.mapping.pictures import data_uri
 from ml4ops_helpers.scenes.sentinel2 import Float
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ml4ops_helpers.mapping.classmaps import ClassMap
 
 MEANINGS: tuple[str, ...] = (
     "cloud, or outside the later image: nothing is known",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import numpy as np
@@ -12,10 +13,12 @@ import shapely
 from rasterio.features import shapes
 from scipy import ndimage
 
-from ml4ops_helpers.mapping.classmaps import ClassMap
 from ml4ops_helpers.mapping.floodmaps import CHANGES, code_areas
 from ml4ops_helpers.scenes.grids import LONGITUDE_LATITUDE, Grid
 from ml4ops_helpers.scenes.rasters import SceneError, replacing
+
+if TYPE_CHECKING:
+    from ml4ops_helpers.mapping.classmaps import ClassMap
 
 _DECIMALS = 7
 """Of a degree in GeoJSON: a centimetre."""

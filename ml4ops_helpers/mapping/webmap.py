@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import geopandas as gpd
 import numpy as np
 import shapely
 from bokeh.embed import file_html
@@ -24,6 +23,9 @@ from ml4ops_helpers.mapping.map_plots import CHANGE_COLOURS
 from ml4ops_helpers.mapping.pictures import data_uri
 from ml4ops_helpers.scenes.grids import Grid
 from ml4ops_helpers.scenes.sentinel2 import Float
+
+if TYPE_CHECKING:
+    import geopandas as gpd
 
 
 def interactive_map(

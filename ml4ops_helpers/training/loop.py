@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -21,8 +21,10 @@ from ml4ops_helpers.models.common import WATER_CHANNEL
 from ml4ops_helpers.models.networks import Network
 from ml4ops_helpers.scenes.rasters import replacing
 from ml4ops_helpers.training.augmentation import add_thin_cloud, augment
-from ml4ops_helpers.training.config import Config
 from ml4ops_helpers.training.losses import LOSSES, class_weights
+
+if TYPE_CHECKING:
+    from ml4ops_helpers.training.config import Config
 
 
 @dataclass

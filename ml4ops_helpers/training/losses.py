@@ -6,13 +6,16 @@ Explained in ``03_train_a_model``; the loss of two heads in ``07_see_through_clo
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ml4ops_helpers.datasets.windows import Windows
 from ml4ops_helpers.scenes.sentinel2 import CLOUD, INVALID, WATER
+
+if TYPE_CHECKING:
+    from ml4ops_helpers.datasets.windows import Windows
 
 
 def class_weights(windows: Windows, tempering: float = 1.0) -> Tensor:

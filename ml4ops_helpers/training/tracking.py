@@ -8,20 +8,24 @@ import tempfile
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import mlflow
 import numpy as np
-import pandas as pd
 from mlflow.models.signature import ModelSignature
 from mlflow.types.schema import Schema, TensorSpec
 
 from ml4ops_helpers.datasets.catalogues import dataset_hash
-from ml4ops_helpers.datasets.sources import cache_dir
+from ml4ops_helpers.datasets.folders import cache_dir
 from ml4ops_helpers.models.common import CLASSES
-from ml4ops_helpers.models.networks import Network
 from ml4ops_helpers.models.saved import save_model
-from ml4ops_helpers.training.config import Config
 from ml4ops_helpers.training.loop import History, train
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ml4ops_helpers.models.networks import Network
+    from ml4ops_helpers.training.config import Config
 
 EXPERIMENT = "flood-mapping"
 SERVED = Path(__file__).with_name("flood_model.py")

@@ -1,3 +1,10 @@
+from .areas import (
+    Area as Area,
+    area_interval as area_interval,
+    expected_area as expected_area,
+    fit_area_factor as fit_area_factor,
+    highest_level as highest_level,
+)
 from .calibration import (
     calibration_table as calibration_table,
     debiased_calibration_error as debiased_calibration_error,
@@ -7,13 +14,8 @@ from .calibration import (
     scale_temperature as scale_temperature,
 )
 from .conformal import (
-    Area as Area,
-    area_interval as area_interval,
     coverage_table as coverage_table,
-    expected_area as expected_area,
-    fit_area_factor as fit_area_factor,
     fit_sets as fit_sets,
-    highest_level as highest_level,
     prediction_sets as prediction_sets,
 )
 from .dropout import (

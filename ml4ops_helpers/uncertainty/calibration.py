@@ -8,6 +8,7 @@ same say. Explained in ``06_quantify_uncertainty``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,10 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 
 from ml4ops_helpers.evaluation.curves import BINS, ScoreHistogram
-from ml4ops_helpers.evaluation.metrics import Number
 from ml4ops_helpers.scenes.sentinel2 import Float
+
+if TYPE_CHECKING:
+    from ml4ops_helpers.evaluation.metrics import Number
 
 RELIABILITY_BINS = 15
 """Bins of a reliability diagram, as in Guo et al. 2017."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from rasterio.windows import Window
 
-from ml4ops_helpers.inference.decoder import Masks
 from ml4ops_helpers.inference.receptive_fields import evaluating, receptive_field
 from ml4ops_helpers.inference.tiling import (
     check_reflectance,
@@ -29,6 +29,9 @@ from ml4ops_helpers.inference.tiling import (
 from ml4ops_helpers.models.networks import Network, to_probabilities
 from ml4ops_helpers.scenes.sentinel2 import Float
 from ml4ops_helpers.uncertainty.dropout import DropoutSampler, draw_masks
+
+if TYPE_CHECKING:
+    from ml4ops_helpers.inference.decoder import Masks
 
 VIEWS = 8
 """Ways to turn and mirror a square."""

@@ -6,19 +6,21 @@ Every function returns a matplotlib ``Figure``; ``Lesson.figure`` shows it with 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from ml4ops_helpers.plots import CLASS_COLOURS, MARKERS, OKABE_ITO
 from ml4ops_helpers.scenes.sentinel2 import Codes, Float
 from ml4ops_helpers.uncertainty.conformal import EITHER, NEITHER, NO_DATA, ONLY_LAND, ONLY_WATER, SETS
 from ml4ops_helpers.uncertainty.selective import best_risk
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 STYLES: tuple[str, ...] = ("-", "--", "-.", ":")
 SET_COLOURS: dict[int, str] = {

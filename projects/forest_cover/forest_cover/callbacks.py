@@ -16,13 +16,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from forest_cover import figures
 from forest_cover.checkpoints import read_checkpoint, write_checkpoint
 from forest_cover.files import ProjectError
-from forest_cover.fit import Run
+
+if TYPE_CHECKING:
+    from forest_cover.fit import Run
 
 log = logging.getLogger(__name__)
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from forest_cover.files import replacing
-from forest_cover.fit import Run
+
+if TYPE_CHECKING:
+    from forest_cover.fit import Run
 
 log = logging.getLogger(__name__)
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler, SequentialSampler
 
 from forest_cover.columns import LABELS
-from forest_cover.config import Resources
 from forest_cover.files import PARTS, ProjectError, needed, read_json
+
+if TYPE_CHECKING:
+    from forest_cover.config import Resources
 
 Batch = tuple[Tensor, Tensor]
 """Features, float32 ``(rows, columns)``, and labels, int64 ``(rows,)`` in 0 to 6."""

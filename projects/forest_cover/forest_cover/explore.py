@@ -6,16 +6,18 @@ from collections.abc import Iterator
 from html import escape
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from forest_cover.columns import CLASSES, COUNTS, LABELS, QUANTITIES, SOIL, TARGET, WILDERNESS
 from forest_cover.figures import BLUE, save
 from forest_cover.files import write_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 CORRELATED = 0.5
 """Pairs of columns are listed from this absolute correlation on."""

@@ -16,7 +16,6 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, O
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from forest_cover.columns import LABELS
-from forest_cover.config import Config
 from forest_cover.dataset import CoverDataset, make_loader
 from forest_cover.files import ProjectError
 from forest_cover.models import build_model
@@ -25,6 +24,7 @@ from forest_cover.scores import Floats, scores
 
 if TYPE_CHECKING:
     from forest_cover.callbacks import Callback
+    from forest_cover.config import Config
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,9 @@ from pandas.api.types import is_bool_dtype, is_complex_dtype, is_numeric_dtype
 
 from forest_cover.columns import SOIL, WILDERNESS
 from forest_cover.files import ProjectError
-from forest_cover.scores import Floats
+
+if TYPE_CHECKING:
+    from forest_cover.scores import Floats
 
 OTHER_UNITS = {"feet": 0.3048, "km": 1000.0}
 """Other units of length, in metres: a value out of range that would be in it in one of them gets a hint."""

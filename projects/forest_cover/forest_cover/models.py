@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from forest_cover.columns import LABELS, QUANTITIES
-from forest_cover.config import Model
 from forest_cover.files import ProjectError
+
+if TYPE_CHECKING:
+    from forest_cover.config import Model
 
 
 class PiecewiseLinear(nn.Module):

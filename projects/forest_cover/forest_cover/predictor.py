@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -20,8 +20,10 @@ from forest_cover.files import ProjectError
 from forest_cover.fit import predict
 from forest_cover.inputs import Inputs, PredictorError
 from forest_cover.prepare import Scaling
-from forest_cover.scores import Floats
 from forest_cover.store import load_model
+
+if TYPE_CHECKING:
+    from forest_cover.scores import Floats
 
 __all__ = ["PACKAGE", "Predictor", "PredictorError"]
 

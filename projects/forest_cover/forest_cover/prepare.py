@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from forest_cover.columns import CLASSES, COUNTS, LABELS, QUANTITIES, TARGET
 from forest_cover.files import PARTS, ProjectError
 
 if TYPE_CHECKING:
+    import pandas as pd
     import torch
 
 

@@ -7,12 +7,15 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import torch
 
-from forest_cover.config import Config
-from forest_cover.dataset import CoverDataset
 from forest_cover.files import ProjectError
+
+if TYPE_CHECKING:
+    from forest_cover.config import Config
+    from forest_cover.dataset import CoverDataset
 
 
 def choose_device(name: str) -> torch.device:

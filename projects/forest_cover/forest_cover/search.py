@@ -17,12 +17,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 import optuna
 from filelock import FileLock
-from omegaconf import DictConfig
 from optuna.samplers import TPESampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import TrialState
@@ -34,6 +33,9 @@ from forest_cover.files import TENSORS, ProjectError, run_stage
 from forest_cover.fit import Run, fit
 from forest_cover.reproduce import fingerprint
 from forest_cover.search_report import export_best, plot_study, record_trials
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 TAKEN = (*FINISHED, TrialState.RUNNING)

@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any
 import matplotlib.pyplot as plt
 import optuna
 import pandas as pd
-from filelock import FileLock
-from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 from optuna.visualization import matplotlib as draw
 
-from forest_cover.config import Config
 from forest_cover.figures import BLUE, GREY, VERMILION, axes, save
 from forest_cover.files import ProjectError, write_text
 
 if TYPE_CHECKING:
+    from filelock import FileLock
+    from matplotlib.figure import Figure
     from mlflow import MlflowClient
+
+    from forest_cover.config import Config
 
 PLOTS = Path("reports/search")
 HEAD = "# @package _global_\n# Trial {number} of the study {study}: validation macro-F1 {value:.4f}. Use it: {use}\n"

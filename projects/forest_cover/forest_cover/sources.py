@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from forest_cover.columns import FEATURES, SOIL, TARGET, WILDERNESS
-from forest_cover.config import Data
 from forest_cover.files import ProjectError
 from forest_cover.simulate import simulate
+
+if TYPE_CHECKING:
+    from forest_cover.config import Data
 
 SUBSET = "covtype/kaggle_train_15120.csv"
 """A balanced subset of real rows, in the folder that ``ML4OPS_DATA`` names."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from omegaconf import OmegaConf
@@ -17,9 +17,11 @@ from torch import Tensor, nn
 from forest_cover.columns import FEATURES, LABELS
 from forest_cover.config import ConfigError, Model, check_config
 from forest_cover.files import ProjectError, read_json, replacing, write_json
-from forest_cover.fit import Run
 from forest_cover.logs import versions
 from forest_cover.models import build_model
+
+if TYPE_CHECKING:
+    from forest_cover.fit import Run
 
 WEIGHTS, ABOUT = "model.safetensors", "model.json"
 

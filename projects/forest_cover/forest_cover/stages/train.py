@@ -11,11 +11,11 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hydra
 import pandas as pd
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
 
 from forest_cover.callbacks import Callback, make_callbacks
 from forest_cover.config import Config, check_config
@@ -24,6 +24,9 @@ from forest_cover.files import TENSORS, run_stage, write_csv, write_json
 from forest_cover.fit import Run, fit
 from forest_cover.logs import HISTORY, begin_run, end_run
 from forest_cover.store import ABOUT, WEIGHTS, save_model
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 SCORES = "scores.json"
 """Scores of the kept epoch on validation rows: what DVC compares experiments by."""
