@@ -197,7 +197,7 @@ def test_an_edit_runs_exactly_the_pages_that_it_can_change(book, edit):
 
 SPARE, CURVES, TWICE = ("spare.py", "0", "1"), ("scores/curves.py", "0", "1"), ("numbers.py", "Twice", "Two times")
 IMPORTS = [  # cell of a page, edit of the helper, whether the page runs again
-    ("from floods.spare import *", SPARE, True),
+    ("from floods import *", SPARE, True),
     ("import floods\n\nfloods.spare", SPARE, True),
     ("def f():\n    from floods import spare", SPARE, True),
     ("from floods.scores import *", CURVES, True),
@@ -230,7 +230,7 @@ HIDDEN = [  # module of the helper that a page imports, whether a change of anot
     ("from pydoc import locate\n\n\ndef f():\n    return locate(__package__ + '.spare.one')\n", True),
     ("import pickle\n\n\ndef f(a):\n    return pickle.loads(a)\n", True),
     ("from pathlib import Path\n\nTEXT = Path(__file__).with_name('spare.py').read_text()\n", True),
-    ("from pathlib import Path\n\nPATHS = [Path(__file__).with_name(f'{m}.py') for m in ('spare', 'deep')]\n", True),
+    ("from pathlib import Path\n\nPATHS = [Path(__file__).with_name(f'{m}.py') for m in ('maps', 'a/spare')]\n", True),
     ("from pathlib import Path\n\nPATHS = [Path(__file__).with_name(f'{m}.py') for m in ('maps', 'deep')]\n", False),
     ("from pathlib import Path\n\nTEXTS = [p.read_text() for p in Path(__file__).parent.glob('*.py')]\n", True),
 ]

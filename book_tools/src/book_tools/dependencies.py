@@ -111,7 +111,7 @@ class _Search:
 
     def take_some(self, members: dict[str, str], code: _Code) -> None:
         """Modules of whose names a part is known only when the code runs: those that strings name, or all."""
-        named = [m for m, part in members.items() if re.search(rf"['\"]{part}(?![a-z ])", code.rest + self.page.rest)]
+        named = [m for m, part in members.items() if re.search(rf"['\"/]{part}(?![a-z ])", code.rest + self.page.rest)]
         for module in named or members:
             self.take(module)
 
