@@ -12,10 +12,10 @@ from typing import Any
 
 from nbformat import NotebookNode
 
+from .dependencies import file_digest
 from .judging import cache_folder
 from .keys import outputs_key, page_key
 from .pages import Page, PageError, Value, choose_parameters, read_notebook
-from .reach import file_digest
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def left_files(names: Iterable[str], cache: Path, parameters: Mapping[str, objec
     return {name: file_digest(path) if path.is_file() else "" for name, path in paths.items()}
 
 
-def prepare(pages: Sequence[Page], given: Mapping[str, Value], out: Path, surroundings: str) -> list[Job]:
+def prepare(pages: Sequence[Page], given: Mapping[str, Value], out: Path, environment: str) -> list[Job]:
     """A job for each page, those first that hold up the run the longest.
 
     The key of a page counts in the keys of those that run after it; when it is not run this time, that of its last
@@ -83,7 +83,7 @@ def prepare(pages: Sequence[Page], given: Mapping[str, Value], out: Path, surrou
         pages: what to run; no page waits for itself (``check_order``).
         given: parameters for every page.
         out: folder of the executed notebooks.
-        surroundings: what ``surroundings_key`` returned.
+        environment: what ``environment_key`` returned.
 
     Raises:
         PageError: a parameter does not fit a page.
@@ -100,7 +100,7 @@ def prepare(pages: Sequence[Page], given: Mapping[str, Value], out: Path, surrou
     def make(page: Page) -> Job:
         if page.name not in made:
             values = choose_parameters(page, given)
-            key = page_key(page, values, surroundings, [key_of(name, page) for name in page.after])
+            key = page_key(page, values, environment, [key_of(name, page) for name in page.after])
             made[page.name] = Job(page, values, key, _read_published(out / page.path.name))
         return made[page.name]
 

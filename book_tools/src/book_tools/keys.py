@@ -10,7 +10,6 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from functools import cache
 from pathlib import Path
 
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
@@ -18,54 +17,53 @@ from nbformat import NotebookNode
 
 import ml4ops_helpers
 
+from .dependencies import dependencies, file_digest
 from .keeper import COMMON_SETTINGS
-from .package import Package
 from .pages import Page, PageError, Value
-from .reach import file_digest, reached
 from .repository import files_below, own_files
 from .writing import replace_text
 
 PACKAGE = Path(ml4ops_helpers.__file__).resolve().parent
 
 ACTING_TAGS = {"parameters", "raises-exception", "skip-execution"}
-"""Tags by which a cell is run otherwise, or not at all. All others only change how it is shown."""
+"""Tags that change how a cell is run, or whether it is. All others only change how it is shown."""
 
 COMMENT = re.compile(r"(^|\s)#.*")
-"""A comment in a lock file; a hash behind an address is none."""
+"""A comment in a lock file; the hash behind an address is not one."""
 
 UNSETTLED = 5.0
-"""Seconds after a change in which a file may change once more without a new time of change."""
+"""Seconds after a change in which a file may change again under the same time stamp."""
 
 
-def page_key(page: Page, parameters: Mapping[str, Value], surroundings: str, before: Iterable[str]) -> str:
-    """SHA-256 over a page's code cells, its place, its parameters and whatever else its results depend on.
+def page_key(page: Page, parameters: Mapping[str, Value], environment: str, before: Iterable[str]) -> str:
+    """SHA-256 over a page's code cells, its path, its parameters and everything else that its results depend on.
 
-    Prose and tags that only change how a cell is shown are left out. Of the helper package counts what the cells
-    reach (``reach``). Files and folders that the page's metadata list under ``ml4ops.reads``, by paths from the root of
-    the repository, and the folders below ``projects/`` listed under ``ml4ops.projects`` count, too.
+    Prose and tags that only change how a cell is shown are left out. Of the helper package, the modules and files that
+    ``dependencies`` finds count. So do the files and folders that the page's metadata list under ``ml4ops.reads``, as
+    paths from the root of the repository, and the folders below ``projects/`` listed under ``ml4ops.projects``.
 
     Args:
         page: the page.
         parameters: all its parameters.
-        surroundings: what ``surroundings_key`` returned.
+        environment: what ``environment_key`` returned.
         before: keys of the pages that ran before it and may have left something for it.
 
     Raises:
-        PageError: a file, folder or project that the page is to read does not exist, or holds nothing of the book's.
+        PageError: a file, folder or project that the page reads does not exist, or git ignores everything in it.
     """
     cells = code_of(page.notebook)
     own = [os.path.relpath(page.path), kernel_facts(page.notebook.metadata.kernelspec.name), _read_files(page)]
-    helpers = reached(_package(PACKAGE, _state(PACKAGE)), [str(source) for source, _ in cells])
-    return _hash([cells, own, helpers, dict(sorted(parameters.items())), surroundings, list(before)])
+    helpers = dependencies(PACKAGE, [str(source) for source, _ in cells])
+    return _hash([cells, own, helpers, dict(parameters), environment, list(before)])
 
 
-def surroundings_key(lock: Path, data: Path | None, known: Path | None = None) -> str:
-    """SHA-256 over what all pages share: lock file, data on disk, and how the runner sets up kernels.
+def environment_key(lock: Path, data: Path | None, known: Path | None = None) -> str:
+    """SHA-256 over what all pages share: lock file, data on disk, settings of the kernels.
 
     Args:
-        lock: the lock file of the environment, of which comments don't count; it may be missing.
-        data: folder of data sets on disk, of which names and contents count, or None.
-        known: file that keeps the hashes of large data; files that did not change are then not read again.
+        lock: lock file of the environment; comments don't count, and it may be missing.
+        data: folder of data sets, of which names and contents count, or None.
+        known: file that keeps hashes of the data, so that unchanged files are not read again.
     """
     lines = lock.read_text(encoding="utf-8").splitlines() if lock.exists() else []
     locked = [text for line in lines if (text := COMMENT.sub("", line).strip())]
@@ -82,7 +80,7 @@ def outputs_key(page: NotebookNode) -> str:
 
 
 def code_of(notebook: NotebookNode) -> list[list[object]]:
-    """What of a notebook is run: each code cell with the tags by which it is run otherwise.
+    """What of a notebook is run: each code cell with the tags that change how it is run.
 
     Args:
         notebook: a page, executed or not.
@@ -92,7 +90,7 @@ def code_of(notebook: NotebookNode) -> list[list[object]]:
 
 
 def kernel_facts(name: str) -> list[str]:
-    """What tells one kernel from another: its name, its command, its version of Python.
+    """What identifies a kernel: its name, its command, its version of Python.
 
     Args:
         name: as in a notebook's kernelspec.
@@ -101,19 +99,19 @@ def kernel_facts(name: str) -> list[str]:
         command = KernelSpecManager().get_kernel_spec(name).argv
     except NoSuchKernel:
         command = []
-    # The path of this Python differs from machine to machine; that of another one is all that is known of it.
+    # The path of this Python differs between machines; of another Python, the path is all that is known.
     return [name, *("python" if part == sys.executable else part for part in command), platform.python_version()]
 
 
 def data_manifest(folder: Path, known: Path | None = None) -> dict[str, str]:
-    """SHA-256 of each file below a folder, by the path that leads to it, over links, too; "" for a broken link.
+    """SHA-256 of each file below a folder, by its path; links are followed, and a broken one has "".
 
-    A hash kept in ``known`` is taken over when size, inode and both times of change are the same: whoever changes
-    a byte and sets the time of modification back still can't set back the other one.
+    A hash in ``known`` is reused while size, inode and both time stamps are the same: a program can set back the time
+    of modification, but not that of the inode's change.
 
     Args:
         folder: where the files are.
-        known: JSON file of hashes; written anew when something changed.
+        known: JSON file of hashes; rewritten when something changed.
     """
     kept = _read_known(known)
     found: dict[str, list[object]] = {}
@@ -131,7 +129,7 @@ def data_manifest(folder: Path, known: Path | None = None) -> dict[str, str]:
 
 
 def _read_known(known: Path | None) -> dict[str, list[object]]:
-    """Hashes kept before; a file that can't be read is as good as none."""
+    """Hashes of an earlier run; none when the file can't be read."""
     try:
         kept = json.loads(known.read_text(encoding="utf-8")) if known else {}
     except (OSError, ValueError):
@@ -140,13 +138,13 @@ def _read_known(known: Path | None) -> dict[str, list[object]]:
 
 
 def _files_of(folder: Path) -> list[Path]:
-    """Files of a folder but those that git ignores; all of those that a link in it leads to."""
+    """Files of a folder that git does not ignore, and all files behind its links."""
     found = [folder / inside for inside in sorted(own_files(folder))]
     return [path for own in found for path in (files_below(own) if own.is_dir() else [own])]
 
 
 def _read_files(page: Page) -> list[list[str]]:
-    """Path and hash of each file that a page reads: of a folder, all files but those that git ignores."""
+    """Path and hash of each file that a page reads; of a folder, each file that git does not ignore."""
     metadata = page.notebook.metadata.get("ml4ops", {})
     wanted = [("reads", name, Path(name)) for name in metadata.get("reads", [])]
     wanted += [("projects", name, Path("projects", name)) for name in metadata.get("projects", [])]
@@ -159,17 +157,6 @@ def _read_files(page: Page) -> list[list[str]]:
             raise PageError(f"{page.path.name}: metadata ml4ops.{key} names {name!r}, but git ignores all files there")
         found += [[str(p), file_digest(p)] for p in files]
     return found
-
-
-def _state(package: Path) -> tuple[object, ...]:
-    """Changes whenever a file of the package does."""
-    files = sorted(p for p in package.rglob("*") if p.is_file() and p.suffix != ".pyc")
-    return tuple((p, (about := p.stat()).st_size, about.st_mtime_ns, about.st_ctime_ns) for p in files)
-
-
-@cache
-def _package(folder: Path, state: tuple[object, ...]) -> Package:
-    return Package(folder)
 
 
 def _hash(content: object) -> str:

@@ -15,7 +15,7 @@ import yaml
 from nbformat import NotebookNode
 
 from .contracts import Contract, ContractError, missed, read_contract
-from .syntax import parse_cells, read_import
+from .dependencies import parse_cell
 
 TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
 """Types that a parameter may have."""
@@ -138,7 +138,7 @@ def _check_cells(notebook: NotebookNode, parameters: int, types: Iterable[str], 
             start = cell.source.rfind("\n", 0, found.end() - 1) + 1
             line = cell.source[start:].strip().splitlines()[0]
             raise PageError(f"{name}, cell {number}: `{line}` hides failures; write Python that raises")
-        program = parse_cells([cell.source])[1]
+        program = parse_cell(cell.source)
         bound = set(_bound(program)) if program else set()
         if anew := [parameter for parameter in types if parameter in bound]:
             raise PageError(f"{name}, cell {number}: sets parameter {anew[0]} anew; only cell {parameters + 1} may")
@@ -160,8 +160,7 @@ def _bound(node: ast.AST) -> Iterator[str]:
         case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
             yield name
         case ast.Import() | ast.ImportFrom():
-            for found in read_import(node):
-                yield found.alias or found.module.partition(".")[0]
+            yield from (found.asname or found.name.partition(".")[0] for found in node.names)
     inner = node.target if isinstance(node, ast.comprehension) else None
     for child in ast.iter_child_nodes(node):
         if child is not inner:

@@ -19,7 +19,7 @@ from .faults import find_failure
 from .jobs import Job, prepare, run_facts
 from .judging import broken_promises, cache_folder
 from .keeper import Keeper
-from .keys import outputs_key, surroundings_key
+from .keys import environment_key, outputs_key
 from .pages import Page, PageError, Value, check_order
 from .provenance import surroundings
 from .publish import publish, write_notebook
@@ -92,7 +92,7 @@ def run_pages(
 
     with _alone(pages, out):
         waiting = []
-        shared = surroundings_key(lock, data, known=out.parent / "data_hashes.json")
+        shared = environment_key(lock, data, known=out.parent / "data_hashes.json")
         for job in prepare(pages, parameters, out, shared):
             kept = _republish(job, job.published, out) if job.published and job.unchanged() and not force else None
             if kept:
