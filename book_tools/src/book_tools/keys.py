@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 
 import ml4ops_helpers
 
-from .keeper import COMMON_SETTINGS
+from .execute import COMMON_SETTINGS
 from .package import Package
 from .pages import Page, PageError, Value
 from .reach import file_digest, reached
