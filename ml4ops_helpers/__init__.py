@@ -8,9 +8,20 @@ __version__ = "0.1.0"
 PROFILES: tuple[str, ...] = ("smoke", "lecture", "full")
 """Sizes of a run: a quick check, what the site shows, real data sets on a GPU."""
 
-# On Linux torch then takes memory in large pages: a network on a scene needs up to a third less time. Read by torch
-# when it allocates first, so it must be set before.
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+_SETTINGS = {
+    # On Linux torch takes memory in large pages: a network on a scene needs up to a third less time.
+    "THP_MEM_ALLOC_ENABLE": "1",
+    # Threads of OpenMP sleep while they wait; by default they spin, which on a busy machine takes most of its time.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    # Nothing is reported to anybody: https://consoledonottrack.com, and libraries that have names of their own.
+    "DO_NOT_TRACK": "1",
+    "DVC_NO_ANALYTICS": "1",
+    "ITERATIVE_DO_NOT_TRACK": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+# Libraries read them when they are loaded, so they are set before; what the user has set stays.
+for _name, _value in _SETTINGS.items():
+    os.environ.setdefault(_name, _value)
 
 # Without ipywidgets tqdm shows progress as text, and says so on every page that imports it.
 warnings.filterwarnings("ignore", message="IProgress not found")

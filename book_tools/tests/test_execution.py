@@ -9,10 +9,11 @@ import time
 import nbformat
 import psutil
 import pytest
-import yaml
-from book_tools.execute import _last_words
-from book_tools.pages import as_yaml
+from book_tools.execute import Run
+from book_tools.pages import PageError, load_page
 from tiny_pages import write_page
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="pages run on POSIX systems")
 
 GOOD = (
     ("from ml4ops_helpers import lesson as lessons\n\nlesson = lessons.start('01_a', profile, seed)", "setup"),
@@ -26,6 +27,17 @@ GOOD = (
 )
 
 
+def read(folder, name="01_a"):
+    return nbformat.read(folder / "out" / f"{name}.ipynb", as_version=4)
+
+
+def wait_until(condition, seconds=60):
+    until = time.monotonic() + seconds
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert condition()
+
+
 def test_a_page_runs_in_its_own_folder_with_its_parameters(tmp_path, run, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ML4OPS_CACHE", "cache")
@@ -33,93 +45,123 @@ def test_a_page_runs_in_its_own_folder_with_its_parameters(tmp_path, run, monkey
     write_page(tmp_path / "notebooks", "01_a", *GOOD)
     outcome = run(parameters={"profile": "smoke"})["01_a"]
     assert (outcome.state, outcome.message) == ("run", "")
-    page = nbformat.read(tmp_path / "out" / "01_a.ipynb", as_version=4)
+    page = read(tmp_path)
     assert page.cells[5].outputs[0].text == "[]\n"
     assert page.cells[6].outputs[0].text.split()[1] == str(tmp_path / "cache")
     assert page.cells[7].metadata.mystnb.image.alt == "A line that rises from zero to one."
     assert [list(o.data) for o in page.cells[7].outputs] == [["image/png", "text/plain"]]
     assert page.cells[8].outputs[1].data["text/plain"].startswith("01_a: profile smoke, ")
     assert page.metadata.ml4ops.run.record.metrics == {"water IoU": 0.5}
+    assert page.metadata.ml4ops.run.peak_mb > 50
     assert page.cells[4].outputs == []
     kept = (tmp_path / "out" / "01_a.stderr.txt").read_text()
     assert kept.endswith("deprecated\n")
     assert "it/s" not in kept  # no progress bar
 
 
-@pytest.mark.parametrize("tag", [(), ("raises-exception",)])
-def test_an_exception_fails_the_page_whatever_its_tags(tmp_path, run, tag):
-    write_page(tmp_path / "notebooks", "01_a", "# Divide", ("a = 0\nb = 1 / a", *tag), "print(1)")
-    outcome = run()["01_a"]
-    assert outcome.state == "failed"
-    assert outcome.message == "01_a.ipynb, cell 4, line 2 `b = 1 / a`: ZeroDivisionError: division by zero"
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["01_a.failed.ipynb"]
+def test_parameters_reach_the_page_as_they_are(tmp_path, run):
+    values = {"rate": 1e-5, "word": "🌊 \u2028\x85\x1b", "count": 2**70, "hour": "12:30", "off": -0.0, "least": 5e-324}
+    declared = "\n".join(f"{name}: {type(value).__name__} = {value!r}" for name, value in values.items())
+    write_page(tmp_path / "notebooks", "01_a", f"print({', '.join(values)}, sep='|')", parameters=(declared,))
+    outcome = run(parameters={"rate": 2e-7})["01_a"]
+    assert (outcome.state, outcome.message) == ("run", "")
+    page = read(tmp_path)
+    assert page.cells[2].outputs[0].text == f"2e-07|🌊 \u2028\x85\x1b|{2**70}|12:30|-0.0|5e-324\n"
 
 
-def test_an_early_exit_a_dead_kernel_and_an_endless_cell_fail_the_page(tmp_path, run):
-    write_page(tmp_path / "notebooks", "01_exit", "import sys\n\nsys.exit()", "x = 1")
-    write_page(tmp_path / "notebooks", "02_dead", "import os\n\nos._exit(0)")
-    write_page(tmp_path / "notebooks", "03_endless", "while True:\n    pass")
-    deaf = "import signal\nimport time\n\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(300)"
-    write_page(tmp_path / "notebooks", "04_deaf", deaf)
-    messages = {name: o.message for name, o in run(jobs=4, cell_timeout=3).items()}
-    assert messages["01_exit"].startswith("01_exit.ipynb, cell 3: SystemExit")
-    assert messages["02_dead"] == "02_dead.ipynb, cell 3: nbclient.exceptions.DeadKernelError: Kernel died"
-    assert messages["03_endless"].startswith("03_endless.ipynb, cell 3, line ")
-    assert "timed out" in messages["03_endless"]
-    assert "timed out" in messages["04_deaf"]
+def test_memory_counts_what_a_page_starts(tmp_path):
+    hold = "import subprocess, sys, time\n\nhold = 'import time; x = bytearray(200_000_000); print(); time.sleep(60)'"
+    start = "held = [subprocess.Popen([sys.executable, '-c', hold], stdout=subprocess.PIPE) for _ in range(2)]"
+    wait = "for process in held:\n    process.stdout.readline()\n\ntime.sleep(2)"
+    page = load_page(write_page(tmp_path, "01_a", hold, start, wait))
+    run = Run(page, page.defaults, 1, 60)
+    wait_until(run.done)
+    assert run.result()[1] == ""
+    assert 400 < run.peak_mb < 1000
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX systems")
-def test_a_killed_run_leaves_no_kernel(tmp_path):
-    pid_file = tmp_path / "pid"
-    source = f"import os, time\n\nopen({str(pid_file)!r}, 'w').write(str(os.getpid()))\ntime.sleep(300)"
-    write_page(tmp_path / "notebooks", "01_a", source)
-    command = [sys.executable, "-c", "import sys; from ml4ops_helpers.cli import main; sys.exit(main())", "run"]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
-        until = time.monotonic() + 60
-        while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < until:
-            time.sleep(0.05)
-        kernel = psutil.Process(int(pid_file.read_text()))
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 130
-        assert process.stderr.read() == "interrupted\n"
-    psutil.wait_procs([kernel], timeout=10)
-    assert not kernel.is_running()
-
-
-VALUES = {
-    "small": 1e-5,
-    "large": 1e22,
-    "least": 5e-324,
-    "whole": 2**70,
-    "off": -0.0,
-    "fast": True,
-    "wave": "🌊 \u2028\x85\x1b",
-    "empty": "",
-    **{f"text {text}": text for text in ("yes", "12:30", "1e5", "1e-05", "null", "2026-01-01", "007", "a: b\n ")},
+CELL_TIMEOUT = 4
+TIMED = {
+    "slow": "import time\n\nstarted = time.perf_counter()\nwhile time.process_time() < 4:\n    pass\n"
+    "print(time.perf_counter() - started)",
+    "hangs": "import time\n\ntime.sleep(600)",
+    "endless": "while True:\n    pass",
+    "deaf": "import signal, time\n\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(600)",
 }
 
 
-def test_parameters_reach_papermill_as_they_are():
-    from papermill.cli import NoDatesSafeLoader  # what reads them there
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs two cores of its own, as Linux gives them")
+def test_a_busy_machine_fails_no_page_and_a_page_that_hangs_or_never_ends_is_stopped(tmp_path, run):
+    for name, source in TIMED.items():
+        write_page(tmp_path / "notebooks", name, source)
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(cores)[:2])
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(4)]
+    try:
+        outcomes = run(jobs=4, cell_timeout=CELL_TIMEOUT)
+    finally:
+        os.sched_setaffinity(0, cores)
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+    assert outcomes["slow"].message == ""
+    assert float(read(tmp_path, "slow").cells[2].outputs[0].text) > CELL_TIMEOUT
+    assert outcomes["slow"].facts["effective_seconds"] < outcomes["slow"].seconds
+    for name in ("hangs", "endless", "deaf"):
+        assert outcomes[name].message.startswith(f"{name}.ipynb, cell 3")
+        assert f"timed out: more than {CELL_TIMEOUT} s" in outcomes[name].message
+    assert "line 3 `time.sleep(600)`" in outcomes["hangs"].message
 
-    read = yaml.load(as_yaml(VALUES), Loader=NoDatesSafeLoader)
-    assert {name: repr(value) for name, value in read.items()} == {name: repr(value) for name, value in VALUES.items()}
+
+def test_a_page_whose_process_is_killed_fails(tmp_path):
+    page = load_page(write_page(tmp_path, "01_a", "import time\n\ntime.sleep(300)"))
+    run = Run(page, page.defaults, 1, 60)
+    run._worker.kill()
+    wait_until(run.done)
+    with pytest.raises(PageError, match=r"01_a\.ipynb: .*killed"):
+        run.result()
 
 
-def test_parameters_reach_the_page_as_they_are(tmp_path, run):
-    values = {"rate": 1e-5, "word": "🌊", "count": 2**70, "hour": "12:30"}
-    declared = "\n".join(f"{name}: {type(value).__name__} = {value!r}" for name, value in values.items())
-    write_page(tmp_path / "notebooks", "01_a", f"print({', '.join(values)})", parameters=(declared,))
-    outcome = run(parameters={"rate": 2e-7})["01_a"]
-    assert (outcome.state, outcome.message) == ("run", "")
-    page = nbformat.read(tmp_path / "out" / "01_a.ipynb", as_version=4)
-    assert page.cells[2].outputs[0].text == f"2e-07 🌊 {2**70} 12:30\n"
-    assert all("ml4ops" not in cell.source for cell in page.cells[:3])
+BUSY = """
+import subprocess, time
+from pathlib import Path
+
+subprocess.Popen(["sleep", "300"], start_new_session=True)
+subprocess.run("setsid sleep 300 &", shell=True)
+Path({ready!r}).touch()
+time.sleep(300)
+"""
+COMMAND = [sys.executable, "-c", "import sys; from book_tools.commands import main; sys.exit(main())", "run"]
 
 
-def test_papermill_that_was_killed_could_not_tell_why():
-    log = "[IPKernelApp] WARNING | Kernel is running over TCP without encryption.\n"
-    assert _last_words(log, -9) == _last_words("trouble\n", -9) == "it was killed"
-    assert _last_words(f"trouble\n{log}", 1) == "trouble"
-    assert _last_words(f"nbclient.exceptions.DeadKernelError: Kernel died\n{log}", -9).endswith("Kernel died")
+def marked(mark):
+    """Processes that have, or began with, a variable."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("ML4OPS_MARK") == mark and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.mark.parametrize(("sent", "code", "said"), [("SIGKILL", -9, ""), ("SIGTERM", 130, "interrupted\n")])
+def test_of_a_run_that_is_killed_or_stopped_nothing_is_left_but_what_was_finished(tmp_path, sent, code, said):
+    ready, mark = tmp_path / "ready", str(tmp_path)
+    write_page(tmp_path / "notebooks", "01_a", "print(1)")
+    write_page(tmp_path / "notebooks", "02_b", BUSY.format(ready=str(ready)))
+    (tmp_path / "tmp").mkdir()
+    done = tmp_path / "_build" / "notebooks" / "01_a.ipynb"
+    settings = {"env": os.environ | {"ML4OPS_MARK": mark, "TMPDIR": str(tmp_path / "tmp")}, "cwd": tmp_path}
+    with subprocess.Popen([*COMMAND, "--jobs", "2"], stderr=subprocess.PIPE, text=True, **settings) as process:
+        wait_until(lambda: ready.exists() and done.exists(), 120)
+        if sys.platform == "linux":
+            assert len(marked(mark)) >= 5  # runner, worker, kernel, and the two that the page has started
+        process.send_signal(getattr(signal, sent))
+        assert (process.wait(30), process.stderr.read()) == (code, said)
+    wait_until(lambda: not marked(mark), 10)
+    wait_until(lambda: not list((tmp_path / "tmp").glob("ml4ops-*")), 5)
+    write_page(tmp_path / "notebooks", "02_b", "print(2)")
+    again = subprocess.run(COMMAND, capture_output=True, text=True, check=True, **settings)
+    assert [line.split()[0] for line in again.stdout.splitlines()[:2]] == ["unchanged", "run"]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from book_tools.faults import find_failure
 from book_tools.pages import PageError
+from book_tools.run_errors import find_failure
 from book_tools.writing import replace_text
 from tiny_pages import write_page
 

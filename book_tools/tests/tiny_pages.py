@@ -35,6 +35,7 @@ class Kernels:
     leave: object = None  # function from the page and its parameters to the executed page
     seconds: float = 1.0
     times: dict = field(default_factory=dict)  # of pages that take other times than that
+    effective_seconds: float | None = None  # default: seconds
     peak_mb: float = 100.0
 
     def start(self, page, parameters, threads, cell_timeout, **options):
@@ -44,7 +45,7 @@ class Kernels:
 class PretendedRun:
     def __init__(self, kernels, page, parameters, threads):
         self.kernels, self.page, self.parameters = kernels, page, parameters
-        self.peak_mb = kernels.peak_mb
+        self.peak_mb, self.effective_seconds = kernels.peak_mb, kernels.effective_seconds or kernels.seconds
         self.left = kernels.polls.get(page.name, 2)
         kernels.started.append(page.name)
         kernels.log.append(f"start {page.name}")

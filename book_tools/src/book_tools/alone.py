@@ -22,8 +22,8 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from .faults import find_failure
 from .pages import Page, Value, as_yaml, choose_parameters, read_notebook
+from .run_errors import find_failure
 from .runner import count_cores, share_threads
 from .setup_cells import check_setup
 

@@ -66,7 +66,6 @@ def _add_run(commands: Commands) -> None:
     parser.add_argument("--profile", choices=PROFILES, help="the same as -p profile PROFILE")
     parser.add_argument("--jobs", type=positive, help="most pages at a time; default: one a core, at most four")
     parser.add_argument("--force", action="store_true", help="run unchanged pages, too")
-    parser.add_argument("--no-fork", action="store_true", help="a new kernel for each page: slower, nothing shared")
     parser.add_argument("--cell-timeout", type=positive, default=1800, metavar="SECONDS", help="default: 1800")
     parser.add_argument("--notebooks", type=Path, default=Path("notebooks"), help="folder of the sources")
     parser.add_argument("--out", type=Path, default=Path("_build/notebooks"), help="folder of the executed notebooks")
@@ -100,7 +99,6 @@ def _run(options: argparse.Namespace) -> int:
                 jobs=options.jobs or min(count_cores(), 4),
                 cell_timeout=options.cell_timeout,
                 force=options.force,
-                fork=not options.no_fork,
                 data=Path(data) if data else None,
                 report=progress.report,
                 watch=progress.watch,

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import ast
+import json
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from nbformat import NotebookNode
 
-from .faults import add_afterwards, take_afterwards, watch_threads
-from .forking import LOG, Order
-from .keeper import COMMON_SETTINGS, Keeper
-from .pages import Page, PageError, Value, as_yaml, read_notebook
+from .pages import Page, PageError, Value, read_notebook
 from .publish import write_notebook
 
-HEAVY = {
-    *(
-        "ml4ops_helpers",
-        "numpy",
-        "pandas",
-        "scipy",
-        "sklearn",
-        "matplotlib",
-        "seaborn",
-        "geopandas",
-        "shapely",
-        "bokeh",
-    ),
-    *("torch", "segmentation_models_pytorch", "mlflow", "rasterio"),
+COMMON_SETTINGS = {
+    "TQDM_DISABLE": "1",
+    "PYTHONHASHSEED": "0",
+    # Another backend, as test servers set it, would leave the pages without figures.
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
 }
-"""Packages imported before kernels are forked: slow to load, and known to start no thread then."""
+"""Environment of every page: no progress bars, sets in the same order each time, figures."""
 
 
 class Run:
@@ -42,86 +33,81 @@ class Run:
         page: the page.
         parameters: values of its parameters.
         threads: how many threads the page may use.
-        cell_timeout: seconds after which a cell is given up.
-        keeper: what starts it; default one of its own, without forked kernels.
+        cell_timeout: seconds after which a cell is stopped, without waiting for a processor (``processes.Usage``).
 
     Attributes:
-        peak_mb: most megabytes that the page's processes held in memory; 0 until it has ended.
+        peak_mb: most memory that the page's processes held (10⁶ bytes); 0 until ``result`` was called.
+        effective_seconds: time it took without waiting for a processor; 0 until ``result`` was called.
+
+    Raises:
+        PageError: on Windows.
     """
 
-    def __init__(
-        self,
-        page: Page,
-        parameters: Mapping[str, Value],
-        threads: int,
-        cell_timeout: int,
-        *,
-        keeper: Keeper | None = None,
-    ) -> None:
-        self.page, self.peak_mb = page, 0.0
-        self._folder = tempfile.TemporaryDirectory(prefix="ml4ops-", ignore_cleanup_errors=True)
-        folder = Path(self._folder.name)
-        self._raw, self._log, work = folder / "raw.ipynb", folder / LOG, folder / "work"
-        work.mkdir()
-        watch_threads(folder / "ipython")
-        source = folder / page.path.name
-        write_notebook(add_afterwards(page.notebook), source)
-        arguments = [str(source), str(self._raw), "--cwd", str(work)]
-        arguments += ["--parameters_yaml", as_yaml(parameters), "--execution-timeout", str(cell_timeout)]
-        arguments += ["--no-progress-bar", "--log-level", "ERROR"]
-        self._own = None if keeper else Keeper(fork=False)
-        self._keeper = keeper or self._own or Keeper()
+    def __init__(self, page: Page, parameters: Mapping[str, Value], threads: int, cell_timeout: int) -> None:
+        if os.name == "nt":
+            raise PageError("pages run on Linux and macOS; on Windows use its subsystem for Linux (WSL)")
+        self.page, self.peak_mb, self.effective_seconds = page, 0.0, 0.0
+        self._temporary = tempfile.TemporaryDirectory(prefix="ml4ops-", ignore_cleanup_errors=True)
+        self._folder = folder = Path(self._temporary.name)
+        (folder / "work").mkdir()
+        write_notebook(page.notebook, folder / page.path.name)
+        paths = {"source": folder / page.path.name, "executed": folder / "raw.ipynb", "work": folder / "work"}
+        order = {"folder": str(folder)} | {name: str(path) for name, path in paths.items()}
+        about = {"parameters": dict(parameters), "cell_timeout": cell_timeout}
         self._began = time.perf_counter()
-        variables = _environment(threads, folder) | dict(page.environment)
-        order = Order(arguments, variables, str(folder), self._keeper.fork, heavy_modules(page))
-        self._number = self._keeper.start(order)
+        with (folder / "log").open("wb") as log:
+            self._worker = subprocess.Popen(
+                [sys.executable, "-P", "-m", "book_tools.worker"],
+                cwd=folder,
+                env=_environment(threads, folder) | dict(page.environment),
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C reaches the runner, which then stops its pages in order
+            )
+        assert self._worker.stdin
+        with suppress(OSError):  # the worker has died: ``result`` tells
+            self._worker.stdin.write(f"{json.dumps(order | about)}\n".encode())
+            self._worker.stdin.flush()
 
     def done(self) -> bool:
-        """Whether papermill has ended."""
-        if ended := self._keeper.ended(self._number):
-            self.peak_mb = ended.megabytes
-        return ended is not None
+        """Whether the page has ended."""
+        return self._worker.poll() is not None
 
     def seconds(self) -> float:
         """Seconds since the start."""
         return time.perf_counter() - self._began
 
     def result(self) -> tuple[NotebookNode, str]:
-        """The notebook as far as it was run, and why papermill gave up when it did, else "".
+        """The notebook as far as it was run, and why it was given up when it was, else "".
 
         Raises:
-            PageError: papermill ended before it wrote a notebook.
+            PageError: the page ended before its first cell.
         """
-        ended = self._keeper.ended(self._number)
-        said = self._log.read_text(errors="replace") if self._log.exists() else ""
-        complaint = _last_words(said, ended.code) if ended and ended.code else ""
-        self._close()
-        if not self._raw.exists():
-            raise PageError(f"{self.page.path.name}: papermill ended before the first cell: {complaint}")
-        notebook = read_notebook(self._raw)
-        take_afterwards(notebook)
-        self._folder.cleanup()
-        return notebook, complaint
+        ended, log = self._folder / "ended.json", self._folder / "log"
+        if ended.exists():
+            facts = json.loads(ended.read_text(encoding="utf-8"))
+            self.peak_mb, self.effective_seconds = facts["peak_mb"], facts["effective_seconds"]
+            complaint = facts["complaint"]
+        else:
+            lines = log.read_text(errors="replace").split("\n")
+            last = [line for line in lines if line.strip()][-1:]
+            complaint = "".join(last) if last and self._worker.returncode > 0 else "its process was killed"
+        executed = self._folder / "raw.ipynb"
+        try:
+            if not executed.exists():
+                raise PageError(f"{self.page.path.name}: papermill ended before the first cell: {complaint}")
+            return read_notebook(executed), complaint
+        finally:
+            self.stop()
 
     def stop(self) -> None:
-        """End papermill, its kernel, and what that has started."""
-        self._keeper.stop(self._number)
-        self._close()
-        self._folder.cleanup()
-
-    def _close(self) -> None:
-        if self._own:
-            self._own.close()
-
-
-def _last_words(log: str, code: int) -> str:
-    """Why papermill gave up: the exception of its engine (a dead kernel, a cell out of time), else its last line.
-
-    One that was killed could not tell; what its log ends with then is by chance.
-    """
-    lines = [line for line in log.splitlines() if line.strip() and "[IPKernelApp] WARNING" not in line]
-    found = [line for line in lines if line.startswith("nbclient.exceptions.")]
-    return found[-1] if found else "it was killed" if code < 0 or not lines else lines[-1]
+        """End the page and all that it has started."""
+        assert self._worker.stdin
+        with suppress(OSError):
+            self._worker.stdin.close()  # the worker sees it and ends its children, then itself
+        self._worker.wait()
+        self._temporary.cleanup()
 
 
 def _environment(threads: int, folder: Path) -> dict[str, str]:
@@ -133,23 +119,3 @@ def _environment(threads: int, folder: Path) -> dict[str, str]:
     # The kernel starts in a folder of its own: relative paths would point elsewhere.
     absolute = {name: str(Path(given[name]).resolve()) for name in ("ML4OPS_DATA", "ML4OPS_CACHE") if given.get(name)}
     return given | absolute
-
-
-def heavy_modules(page: Page) -> list[str]:
-    """Modules that a page imports and that take long to load.
-
-    Args:
-        page: the page; a cell that is no plain Python counts for nothing.
-    """
-    found: list[str] = []
-    for cell in page.notebook.cells:
-        try:
-            nodes = list(ast.walk(ast.parse(cell.source))) if cell.cell_type == "code" else []
-        except SyntaxError:
-            continue
-        for node in nodes:
-            if isinstance(node, ast.Import):
-                found += [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                found.append(node.module)
-    return [name for name in dict.fromkeys(found) if name.partition(".")[0] in HEAVY]

@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 import ml4ops_helpers
 
 from .dependencies import dependencies, file_digest
-from .keeper import COMMON_SETTINGS
+from .execute import COMMON_SETTINGS
 from .pages import Page, PageError, Value
 from .repository import files_below, own_files
 from .writing import replace_text

@@ -1,111 +1,67 @@
-"""Processes and their families: ended together, and never left behind."""
+"""The processes that a page starts: measured together, ended together."""
 
 from __future__ import annotations
 
-import atexit
 import ctypes
-import os
-import signal
 import sys
-import threading
-import traceback
-from collections.abc import Callable
+import time
 from contextlib import suppress
-from pathlib import Path
-from typing import NoReturn
 
 import psutil
 
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+PR_SET_CHILD_SUBREAPER = 36
+IDLE = 0.05
+"""Processor time per second below which a page counts as idle."""
 
 
 def adopt_orphans() -> None:
-    """Become the parent of whatever this process's descendants leave behind (Linux)."""
-    _control(PR_SET_CHILD_SUBREAPER, 1)
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the system kill this process when its parent is gone (Linux).
-
-    Args:
-        parent: the parent's process id.
-    """
-    _control(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it went before the call above
-        os._exit(1)
-
-
-def _control(option: int, value: int) -> None:
+    """Become the parent of what descendants leave behind, which could not be found otherwise (Linux)."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def end_family(pid: int, itself: bool = True) -> None:
-    """Kill a process and all that it started, those that are started while this goes on included.
+def end_children() -> None:
+    """Kill every descendant of this process, including those started meanwhile; give up after ten seconds."""
+    until = time.monotonic() + 10
+    while (children := psutil.Process().children(recursive=True)) and time.monotonic() < until:
+        for child in children:
+            with suppress(psutil.Error):
+                child.kill()
+        psutil.wait_procs(children, timeout=0.2)
 
-    Args:
-        pid: the process; 0 or one that has ended is none.
-        itself: whether it is to be killed, too, and not only what it started.
+
+class Usage:
+    """What the descendants of this process use.
+
+    Attributes:
+        megabytes: most memory they held together (10⁶ bytes); memory they share counts once on Linux.
+        seconds: time they took, without waiting for a processor on a busy machine: processor time, at most the time on
+            the clock; time on the clock while they are idle.
     """
-    while family := [p for p in _family(pid) if itself or p.pid != pid]:
-        for member in family:
-            with suppress(psutil.NoSuchProcess):
-                member.kill()
-        psutil.wait_procs([p for p in family if p.pid != pid], timeout=0.2)
 
+    def __init__(self) -> None:
+        self.megabytes = self.seconds = self._processor = 0.0
+        self._looked = time.perf_counter()
 
-def family_megabytes(pid: int) -> float:
-    """Memory that papermill, its kernel and the processes under that hold together (10⁶ bytes; Linux).
-
-    What several of them share counts once. 0 when the kernel has started none: the system keeps count of single ones.
-
-    Args:
-        pid: papermill.
-    """
-    family = _family(pid)
-    if sys.platform != "linux" or len(family) < 3:
-        return 0.0
-    total = 0
-    for member in family:
-        with suppress(OSError):  # it has ended, or is somebody else's
-            rollup = Path(f"/proc/{member.pid}/smaps_rollup").read_text(encoding="ascii", errors="replace")
-            total += sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
-    return total * 1024 / 1e6
-
-
-def _family(pid: int) -> list[psutil.Process]:
-    """A process, after all that it started, as far as they run."""
-    try:
-        parent = psutil.Process(pid) if pid else None
-        found = [*parent.children(recursive=True), parent] if parent else []
-    except psutil.NoSuchProcess:
-        return []
-    return [p for p in found if _runs(p)]
-
-
-def _runs(process: psutil.Process) -> bool:
-    try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
-def leave(work: Callable[[], object]) -> NoReturn:
-    """Do the work of a forked process and end it, as a program ends, but without taking its libraries apart.
-
-    Args:
-        work: what is to be done; may raise SystemExit.
-    """
-    code = 1
-    try:
-        work()
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:
-        traceback.print_exc()
-    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as at the end of any program
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    def update(self) -> None:
+        """Look at the processes; call it about twice a second."""
+        own = psutil.Process()
+        children = own.children(recursive=True)
+        processor, memory, wants_processor = 0.0, 0.0, False
+        for process in [own, *children]:
+            with suppress(psutil.Error):  # it has ended
+                times = process.cpu_times()
+                processor += getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+                if process == own:
+                    continue
+                processor += times.user + times.system
+                wants_processor |= process.status() == psutil.STATUS_RUNNING
+                if len(children) > 1:  # the system keeps the peak of a single one
+                    about = process.memory_full_info()
+                    memory += getattr(about, "pss", about.rss) / 1e6
+        now = time.perf_counter()
+        passed, used = now - self._looked, max(processor - self._processor, 0.0)
+        idle = used < IDLE * passed and not wants_processor
+        self.seconds += passed if idle else min(used, passed)
+        self.megabytes = max(self.megabytes, memory)
+        self._looked, self._processor = now, processor

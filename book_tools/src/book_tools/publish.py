@@ -9,9 +9,9 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from .faults import code_cells
 from .pages import PageError
 from .provenance import box
+from .run_errors import code_cells
 from .solutions import add_solutions
 from .writing import ESCAPE, replace_text
 

@@ -89,7 +89,7 @@ def run_answers(
                     (out / "notebooks" / f"{path.stem}.failed.ipynb").unlink(missing_ok=True)
         # Not forked: whatever an answer does, it does it to a process that nobody else came from.
         outcomes = run_pages(
-            list(pages.values()), {}, out / "notebooks", jobs=jobs, cell_timeout=cell_timeout, fork=False, report=report
+            list(pages.values()), {}, out / "notebooks", jobs=jobs, cell_timeout=cell_timeout, report=report
         )
     said = {}
     for (place, page), outcome in zip(pages.items(), outcomes, strict=True):

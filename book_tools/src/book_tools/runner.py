@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,14 +14,13 @@ from filelock import FileLock, Timeout
 from nbformat import NotebookNode
 
 from .execute import Run
-from .faults import find_failure
 from .jobs import Job, prepare, run_facts
 from .judging import broken_promises, cache_folder
-from .keeper import Keeper
 from .keys import environment_key, outputs_key
 from .pages import Page, PageError, Value, check_order
 from .provenance import surroundings
 from .publish import publish, write_notebook
+from .run_errors import find_failure
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,6 @@ def run_pages(
     jobs: int,
     cell_timeout: int = 1800,
     force: bool = False,
-    fork: bool = True,
     lock: Path = Path("requirements.lock"),
     data: Path | None = None,
     report: Callable[[Outcome], None] = lambda outcome: None,
@@ -68,13 +65,12 @@ def run_pages(
         parameters: values for every page's parameters.
         out: folder of the executed notebooks.
         jobs: most pages at a time.
-        cell_timeout: seconds after which a cell is given up.
+        cell_timeout: seconds after which a cell is stopped; waiting for a processor does not count.
         force: run pages whose key is unchanged, too.
-        fork: fork kernels from a process that has imported what they need, where that is safe.
         lock: lock file of the environment, part of the key.
         data: folder of data sets on disk, part of the key.
-        report: told of each outcome as it comes.
-        watch: told again and again which pages run and for how many seconds.
+        report: called with each outcome as it comes.
+        watch: called again and again with the pages that run and their seconds so far.
 
     Returns:
         One outcome a page, in the order of ``pages``.
@@ -86,42 +82,39 @@ def run_pages(
     check_order(pages)
     outcomes: dict[str, Outcome] = {}
 
-    def settle(outcome: Outcome) -> None:
+    def record(outcome: Outcome) -> None:
         outcomes[outcome.page] = outcome
         report(outcome)
 
-    with _alone(pages, out):
+    with _hold_locks(pages, out):
         waiting = []
         shared = environment_key(lock, data, known=out.parent / "data_hashes.json")
         for job in prepare(pages, parameters, out, shared):
             kept = _republish(job, job.published, out) if job.published and job.unchanged() and not force else None
             if kept:
-                settle(kept)
+                record(kept)
             else:
                 waiting.append(job)
         for lost in [name for name, outcome in outcomes.items() if outcome.state == "failed"]:
-            _skip_followers(lost, waiting, settle)
+            _skip_followers(lost, waiting, record)
         about = surroundings(lock)
-        with Keeper(fork=fork) as keeper:
 
-            def start(job: Job, threads: int) -> Run:
-                return Run(job.page, job.parameters, threads, cell_timeout, keeper=keeper)
+        def start(job: Job, threads: int) -> Run:
+            return Run(job.page, job.parameters, threads, cell_timeout)
 
-            def finish(job: Job, run: Run) -> Outcome:
-                try:
-                    return _finish(job, run, out, about)
-                except OSError as error:  # such as a full disk: the others may still find room
-                    message = f"{job.page.path.name}: can't be written: {error}"
-                    return Outcome(job.page.name, "failed", round(run.seconds(), 1), message)
+        def finish(job: Job, run: Run) -> Outcome:
+            try:
+                return _finish(job, run, out, about)
+            except OSError as error:  # such as a full disk: the others may still find room
+                message = f"{job.page.path.name}: can't be written: {error}"
+                return Outcome(job.page.name, "failed", round(run.seconds(), 1), message)
 
-            _work_off(waiting, start, finish, jobs, settle, watch)
-            if keeper.doubt:
-                logging.getLogger(__name__).warning("pages had new kernels, not forked ones: %s", keeper.doubt)
+        _work_off(waiting, start, finish, jobs, record, watch)
     return [outcomes[p.name] for p in pages]
 
 
 @contextmanager
-def _alone(pages: Sequence[Page], out: Path) -> Iterator[None]:
+def _hold_locks(pages: Sequence[Page], out: Path) -> Iterator[None]:
     """Keep other runs away from the folder of the executed notebooks, and from where pages leave each other files."""
     out = out.resolve()
     caches = {cache_folder(page).resolve() for page in pages if page.after or page.contract.files}
@@ -143,7 +136,7 @@ def _work_off(
     start: Callable[[Job, int], Run],
     finish: Callable[[Job, Run], Outcome],
     jobs: int,
-    settle: Callable[[Outcome], None],
+    record: Callable[[Outcome], None],
     watch: Callable[[Mapping[str, float]], None],
 ) -> None:
     """Keep up to ``jobs`` pages running until none waits; stop those that run when interrupted."""
@@ -159,9 +152,9 @@ def _work_off(
             for job, run in [pair for pair in running if pair[1].done()]:
                 running.remove((job, run))
                 outcome = finish(job, run)
-                settle(outcome)
+                record(outcome)
                 if outcome.state == "failed":
-                    _skip_followers(job.page.name, waiting, settle)
+                    _skip_followers(job.page.name, waiting, record)
     finally:
         for _, run in running:
             run.stop()
@@ -188,24 +181,25 @@ def share_threads(cores: int, pages: int) -> int:
     return max(1, cores // pages)
 
 
-def _skip_followers(lost: str, waiting: list[Job], settle: Callable[[Outcome], None]) -> None:
+def _skip_followers(lost: str, waiting: list[Job], record: Callable[[Outcome], None]) -> None:
     """Take out the jobs that wait for a page that failed, and those that wait for them."""
     for job in [j for j in waiting if lost in j.page.after]:
         if job in waiting:
             waiting.remove(job)
-            settle(Outcome(job.page.name, "skipped", 0.0, f"{job.page.path.name}: waits for {lost}, which failed"))
-            _skip_followers(job.page.name, waiting, settle)
+            record(Outcome(job.page.name, "skipped", 0.0, f"{job.page.path.name}: waits for {lost}, which failed"))
+            _skip_followers(job.page.name, waiting, record)
 
 
 def _finish(job: Job, run: Run, out: Path, about: dict[str, str]) -> Outcome:
     """Publish a run that went well and kept its contract; keep a broken one beside the last good output."""
     name, seconds, began = job.page.name, round(run.seconds(), 1), time.time() - run.seconds()
-    facts: dict[str, Any] = {"parameters": job.parameters, "seconds": seconds, "peak_mb": round(run.peak_mb)}
-    facts |= {"key": job.key, "provenance": about}
+    facts: dict[str, Any] = {"parameters": job.parameters, "seconds": seconds}
     try:
         executed, complaint = run.result()
     except PageError as error:
         return Outcome(name, "failed", seconds, str(error), facts)
+    facts |= {"peak_mb": round(run.peak_mb), "effective_seconds": round(run.effective_seconds, 1)}
+    facts |= {"key": job.key, "provenance": about}
     try:
         if failure := find_failure(job.page.notebook, executed, job.page.path.name, complaint):
             raise PageError(failure)

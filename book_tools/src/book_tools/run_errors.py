@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Iterator
 from itertools import chain
-from pathlib import Path
 
-import nbformat
 from nbformat import NotebookNode
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -31,116 +28,6 @@ HARMLESS = tuple(
 )
 """What a page may write to standard error: beginnings of lines. A new one needs its reason beside it."""
 
-STARTUP = """\
-def _watch():
-    import sys
-    from concurrent.futures import Future
-    from multiprocessing.process import BaseProcess
-
-    if hasattr(sys.stderr, "_parent_header_global"):
-        type(sys.stderr).parent_header = property(
-            lambda self: self._parent_header_global, type(sys.stderr).parent_header.fset
-        )
-    unread, processes = {}, []
-
-    def reading(method):
-        def read(self, timeout=None):
-            try:
-                return method(self, timeout)
-            finally:
-                unread.pop(id(self._exception), None)
-
-        return read
-
-    def set_exception(self, exception, fail=Future.set_exception):
-        unread[id(exception)] = exception
-        fail(self, exception)
-
-    def start(self, begin=BaseProcess.start):
-        begin(self)
-        processes.append(self)
-
-    Future.set_exception, BaseProcess.start = set_exception, start
-    Future.result, Future.exception = reading(Future.result), reading(Future.exception)
-    return unread, processes
-
-
-_ml4ops_watch = _watch()
-del _watch
-"""
-"""What a kernel runs before a page. What a thread or task prints belongs to the cell that started it, and is lost if
-another cell is running by then, a traceback included. This lets it show in the cell that is running. It also remembers
-the exceptions of jobs that nobody asked for their result, and the processes that were started."""
-
-PATIENCE = 5.0
-"""Seconds that what goes on in the background may take after the last cell until nobody waits for it any longer."""
-
-AFTERWARDS = f"""\
-async def _afterwards(unread, processes):
-    import asyncio, gc, signal, sys, threading, time, traceback
-    from contextlib import suppress
-
-    until = time.monotonic() + {PATIENCE}
-    pools = [m for n in ("thread", "process") if (m := sys.modules.get(f"concurrent.futures.{{n}}"))]
-    ending = [threading.Thread(target=pool._python_exit, daemon=True) for pool in pools]
-    for thread in ending:
-        thread.start()
-    for thread in ending + [t for t in threading.enumerate() if not t.daemon and t is not threading.main_thread()]:
-        thread.join(max(0, until - time.monotonic()))
-    gc.collect()
-    await asyncio.sleep(0)
-    futures = [o for o in gc.get_objects() if issubclass(type(o), asyncio.Future)]
-    failed = [f.exception() for f in futures if f.done() and not f.cancelled() and f._log_traceback]
-    for error in (*unread.values(), *failed):
-        traceback.print_exception(error)
-    for process in processes:
-        with suppress(ValueError):  # it was closed
-            if process.exitcode not in (None, 0, -signal.SIGTERM, -signal.SIGKILL):
-                print(f"{{process.name}} ended with exit code {{process.exitcode}}", file=sys.stderr)
-
-
-await _afterwards(*_ml4ops_watch)
-"""
-"""What a kernel runs after a page: it waits for threads, and tells of exceptions and exit codes that nobody looked at.
-Processes that were told to end, as pools do it with theirs, are no fault."""
-
-AFTERWARDS_ID = "ml4ops-afterwards"
-"""Id of the cell with it."""
-
-
-def add_afterwards(page: NotebookNode) -> NotebookNode:
-    """A copy of a page that ends with a cell of ours.
-
-    Args:
-        page: the page as written.
-    """
-    added = copy.deepcopy(page)
-    added.cells.append(nbformat.v4.new_code_cell(AFTERWARDS, id=AFTERWARDS_ID))  # type: ignore[no-untyped-call]
-    return added
-
-
-def take_afterwards(executed: NotebookNode) -> None:
-    """Take our cell out of a page that was run; what it tells goes to the last cell with code.
-
-    Args:
-        executed: changed in place.
-    """
-    if executed.cells and executed.cells[-1].get("id") == AFTERWARDS_ID:
-        told = executed.cells.pop().outputs
-        if told and (cells := [cell for _, cell in code_cells(executed) if cell.source.strip()]):
-            cells[-1].outputs += told
-
-
-def watch_threads(ipython: Path) -> None:
-    """Set up a kernel so that what fails in the background can be found.
-
-    Args:
-        ipython: the kernel's ``IPYTHONDIR``.
-    """
-    startup = ipython / "profile_default" / "startup"
-    startup.mkdir(parents=True)
-    (startup / "00_threads.py").write_text(STARTUP, encoding="utf-8")
-
 
 def code_cells(notebook: NotebookNode) -> list[tuple[int, NotebookNode]]:
     """Code cells of a notebook and their numbers among all its cells, from 1, without the one that papermill adds.
@@ -162,41 +49,41 @@ def find_failure(source: NotebookNode, executed: NotebookNode, name: str, compla
         complaint: why papermill gave up, or "".
     """
     cells = [(n, cell) for (n, _), (_, cell) in zip(code_cells(source), code_cells(executed), strict=True)]
-    faults = chain(_raised(cells, complaint), _given_up(cells, complaint), _left_out(cells), _unseen(cells))
-    return next((f"{name}, cell {place}: {reason}" for place, reason in faults), None)
+    errors = chain(_raised(cells, complaint), _given_up(cells, complaint), _left_out(cells), _unseen(cells))
+    return next((f"{name}, cell {place}: {reason}" for place, reason in errors), None)
 
 
 Cells = list[tuple[int, NotebookNode]]
-Fault = tuple[str, str]
+RunError = tuple[str, str]
 
 
-def _raised(cells: Cells, complaint: str) -> Iterator[Fault]:
+def _raised(cells: Cells, complaint: str) -> Iterator[RunError]:
     """Cells that ended with an exception, whatever their tags."""
     for number, cell in cells:
         if error := next((o for o in cell.outputs if o.output_type == "error"), None):
             # Out of time: the cell itself can only tell that it was interrupted.
-            more = f" ({complaint})" if complaint.startswith("nbclient") else ""
+            more = f" ({complaint})" if complaint.startswith("timed out") else ""
             yield f"{number}{_source_line(cell, error)}", f"{error.ename}: {ANSI.sub('', error.evalue)}{more}"
 
 
-def _given_up(cells: Cells, complaint: str) -> Iterator[Fault]:
+def _given_up(cells: Cells, complaint: str) -> Iterator[RunError]:
     """The last cell that was started when papermill gave up."""
     if complaint:
         started = [n for n, cell in cells if cell.metadata.get("papermill", {}).get("start_time")]
         yield str(max(started, default=1)), complaint
 
 
-def _left_out(cells: Cells) -> Iterator[Fault]:
+def _left_out(cells: Cells) -> Iterator[RunError]:
     yield from ((str(n), "was not run") for n, cell in cells if cell.source.strip() and cell.execution_count is None)
 
 
-def _unseen(cells: Cells) -> Iterator[Fault]:
+def _unseen(cells: Cells) -> Iterator[RunError]:
     """What neither stops papermill nor shows on the site."""
     for number, cell in cells:
         for raised in _shown_exceptions(cell):
             yield str(number), f"an exception that did not stop the page: {raised}"
         for line in unexpected_lines(_stderr(cell)):
-            yield str(number), f"unexpected on standard error: {line}; if harmless, list it in press/faults.py"
+            yield str(number), f"unexpected on standard error: {line}; if harmless, list it in book_tools/run_errors.py"
 
 
 def _source_line(cell: NotebookNode, error: NotebookNode) -> str:
