@@ -12,7 +12,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from .judging import cache_folder
+from .contract_checks import cache_folder
 from .keys import outputs_key, page_key
 from .pages import Page, PageError, Value, choose_parameters, read_notebook
 from .reach import file_digest

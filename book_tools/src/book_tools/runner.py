@@ -17,7 +17,7 @@ from nbformat import NotebookNode
 from .execute import Run
 from .faults import find_failure
 from .jobs import Job, prepare, run_facts
-from .judging import broken_promises, cache_folder
+from .contract_checks import broken_promises, cache_folder
 from .keeper import Keeper
 from .keys import outputs_key, surroundings_key
 from .pages import Page, PageError, Value, check_order
