@@ -36,10 +36,10 @@ def test_a_sound_page_tells_its_parameters_and_what_it_waits_for(tmp_path):
         ({"parameters": ("seed = None",)}, "parameter seed has type NoneType"),
         ({"parameters": ("seed: list = 1",)}, "parameter seed has type list"),
         ({"parameters": ('seed: int = "0"',)}, "parameter seed is declared int, its default '0' is not"),
-        ({"after": "03_train"}, "01_a.ipynb: metadata ml4ops.after: input should be a valid list, not '03_train'"),
-        ({"minutes": 0}, "ml4ops.minutes: input should be greater than 0, not 0"),
-        ({"exclusive": "yes"}, "ml4ops.exclusive: input should be a valid boolean, not 'yes'"),
-        ({"reads": [3]}, "ml4ops.reads.entry 1: input should be a valid string, not 3"),
+        ({"after": "03_train"}, "01_a.ipynb: metadata ml4ops.after: input should be a valid list, found '03_train'"),
+        ({"minutes": 0}, "ml4ops.minutes: input should be greater than 0, found 0"),
+        ({"exclusive": "yes"}, "ml4ops.exclusive: input should be a valid boolean, found 'yes'"),
+        ({"reads": [3]}, "ml4ops.reads.entry 1: input should be a valid string, found 3"),
     ],
 )
 def test_an_unsound_page_is_refused_by_name(tmp_path, change, message):

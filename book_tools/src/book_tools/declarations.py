@@ -17,8 +17,11 @@ class Declaration(BaseModel):
     @classmethod
     def _check_keys(cls, given: object) -> object:
         """Name the keys that exist, which pydantic's own message does not."""
-        if isinstance(given, Mapping) and (unknown := [key for key in given if key not in cls.model_fields]):
-            raise ValueError(f"unknown key {unknown[0]!r}; write one of {', '.join(cls.model_fields)}")
+        known = ", ".join(cls.model_fields)
+        if not isinstance(given, Mapping):
+            raise ValueError(f"not a mapping; write some of {known}")
+        if unknown := [key for key in given if key not in cls.model_fields]:
+            raise ValueError(f"unknown key {unknown[0]!r}; write some of {known}")
         return given
 
 
@@ -36,13 +39,12 @@ def first_mistake(error: ValidationError, root: str, separator: str = ".") -> st
     ...     Scene.model_validate({"bands": [3, "B4"]})
     ... except ValidationError as error:
     ...     first_mistake(error, "scene")
-    "scene.bands.entry 2: input should be a valid integer, not 'B4'"
+    "scene.bands.entry 2: input should be a valid integer, found 'B4'"
     """
     first = error.errors(include_url=False)[0]
     keys = [f"entry {key + 1}" if isinstance(key, int) else key for key in first["loc"] if key != "[key]"]
     place = separator.join([root, *keys])
     if first["type"] == "value_error":
         return f"{place}: {first['ctx']['error']}"
-    if first["type"] == "missing":
-        return f"{place} is missing"
-    return f"{place}: {first['msg'][0].lower()}{first['msg'][1:]}, not {shortened(first['input'])}"
+    said = f"{first['msg'][0].lower()}{first['msg'][1:]}"
+    return f"{place}: {said}" + ("" if first["type"] == "missing" else f", found {shortened(first['input'])}")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import math
-import re
-import symtable
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
@@ -14,10 +12,10 @@ from typing import Annotated
 
 import nbformat
 import yaml
-from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 from pydantic import Field, PositiveFloat, ValidationError
 
+from .cell_code import bound_names, hides_failures
 from .contracts import Contract
 from .declarations import Declaration, first_mistake
 
@@ -130,7 +128,7 @@ def load_page(path: Path) -> Page:
         raise PageError(f"{path.name}, cell {tagged[0] + 1}: tagged 'parameters' but not a code cell")
     where = f"{path.name}, cell {tagged[0] + 1}"
     defaults, types = _read_parameters(cell.source, where)
-    _check_cells(notebook, tagged[0] + 1, set(types), path.name)
+    _check_cells(notebook, tagged[0] + 1, types, path.name)
     about = _read_metadata(notebook.metadata.get("ml4ops", {}), path.name)
     contract = about.contract
     if unknown := sorted(contract.parameters_named() - set(types)):
@@ -140,53 +138,14 @@ def load_page(path: Path) -> Page:
     return Page(path, notebook, defaults, types, after, about.minutes, contract, about.exclusive, extra)
 
 
-HIDING = re.compile(
-    r"^\s*(?:%%capture\b|!(?![\[=])|%%?(?:sx|system)\b|%%\w+\b.*--(?:no-raise-error|bg)\b)"
-    r"|^[^=!#\n]+=\s*(?:!|%(?:sx|system)\b)"
-    r"|^[^#\n]*(?:\bos|get_ipython\(\))\.system\("
-    r"|(?:^|[:;])[ \t]*(?:exit|quit)\b *(?:[(#;]|$)",
-    re.MULTILINE,
-)
-"""What hides that something went wrong: outputs captured, exit codes of commands lost, a kernel told to go home."""
-
-
-def _check_cells(notebook: NotebookNode, parameters: int, types: set[str], name: str) -> None:
-    """Refuse code that would let a failure, or a parameter without effect, pass in silence."""
+def _check_cells(notebook: NotebookNode, parameters: int, types: Iterable[str], name: str) -> None:
     for number, cell in enumerate(notebook.cells, start=1):
         if cell.cell_type != "code" or number == parameters:
             continue
-        if found := HIDING.search(cell.source):
-            start = cell.source.rfind("\n", 0, found.end() - 1) + 1
-            line = cell.source[start:].strip().splitlines()[0]
-            raise PageError(f"{name}, cell {number}: `{line}` hides failures; write Python that raises")
-        if again := sorted(types & bound_names(cell.source)):
+        if hidden := hides_failures(cell.source):
+            raise PageError(f"{name}, cell {number}: `{hidden}` hides failures; write Python that raises")
+        if again := sorted(bound_names(cell.source) & set(types)):
             raise PageError(f"{name}, cell {number}: sets parameter {again[0]} again; only cell {parameters} may")
-
-
-def bound_names(source: str) -> set[str]:
-    r"""Names that a cell binds for the cells after it: not those inside a function, a class or a comprehension.
-
-    Args:
-        source: of the cell; one that is not Python, such as of ``%%bash``, binds none.
-
-    >>> sorted(bound_names("import os.path as p\ndef f():\n    global seed\n    x = 1"))
-    ['f', 'p', 'seed']
-    """
-    code = re.sub(r"\A%%.*\n", "", source)
-    try:
-        python = TransformerManager().transform_cell(code)  # type: ignore[no-untyped-call]
-        tables = [symtable.symtable(python, "cell", "exec")]
-    except SyntaxError:
-        return set()
-    names: set[str] = set()
-    while tables:
-        table = tables.pop()
-        tables += table.get_children()
-        for symbol in table.get_symbols():
-            here = table.get_type() == "module" and (symbol.is_assigned() or symbol.is_imported())
-            if here or symbol.is_declared_global():
-                names.add(symbol.get_name())
-    return names
 
 
 def _check_limits(contract: Contract, values: Mapping[str, Value], where: str) -> None:

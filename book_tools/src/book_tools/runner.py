@@ -14,10 +14,10 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 from nbformat import NotebookNode
 
+from .contract_checks import broken_promises, cache_folder
 from .execute import Run
 from .faults import find_failure
 from .jobs import Job, prepare, run_facts
-from .contract_checks import broken_promises, cache_folder
 from .keeper import Keeper
 from .keys import outputs_key, surroundings_key
 from .pages import Page, PageError, Value, check_order
