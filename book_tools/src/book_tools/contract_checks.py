@@ -101,7 +101,7 @@ def _check_metric(name: str, limits: Limits, optional: bool, record: Mapping[str
 
 
 def _check_effort(contract: Contract, run: Mapping[str, Any], figures: int) -> Iterator[Breach]:
-    profile, seconds = run["parameters"].get("profile"), run.get("processor_seconds", run["seconds"])
+    profile, seconds = run["parameters"].get("profile"), run.get("effective_seconds", run["seconds"])
     if figures < contract.figures:
         yield Breach("figures", f"{figures}", f"at least {contract.figures}")
     if seconds > (most := contract.seconds.get(profile, float("inf"))):

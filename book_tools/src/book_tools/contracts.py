@@ -11,7 +11,7 @@ A contract, shortened::
 A metric must be recorded and within its limits; ``{}`` asks only that it is there, ``"optional": true`` that it is
 within them if it is there, and limits under a profile's name take precedence. Files are looked for in the cache, must
 come from this run, and must fit their JSON schema if they are JSON; ``{seed}`` in a name is that parameter. Seconds
-are of processor time where the runner measured it.
+do not count waiting for a processor: a busy machine breaks no contract.
 """
 
 from __future__ import annotations

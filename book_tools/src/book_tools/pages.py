@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -44,10 +44,6 @@ class Metadata(Declaration):
     minutes: PositiveFloat = 1
     projects: list[Annotated[str, Field(min_length=1)]] = Field(default_factory=list)
     reads: list[Annotated[str, Field(min_length=1)]] = Field(default_factory=list)
-
-
-WRITTEN = ("copy", "run")
-"""What the tools themselves write beside it."""
 
 
 @dataclass(frozen=True)
@@ -119,16 +115,15 @@ def load_page(path: Path) -> Page:
     kernel = notebook.metadata.get("kernelspec", {}).get("name")
     if kernel != "python3":
         raise PageError(f"{path.name}: kernelspec is {kernel or 'missing'}; save the notebook with kernelspec python3")
-    tagged = [i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", [])]
+    tagged = [n for n, c in enumerate(notebook.cells, start=1) if "parameters" in c.metadata.get("tags", [])]
     if len(tagged) != 1:
-        where = f"cells {', '.join(str(i + 1) for i in tagged)} are" if tagged else "no cell is"
-        raise PageError(f"{path.name}: {where} tagged 'parameters'; tag exactly one")
-    cell = notebook.cells[tagged[0]]
+        found = f"cells {', '.join(map(str, tagged))} are" if tagged else "no cell is"
+        raise PageError(f"{path.name}: {found} tagged 'parameters'; tag exactly one")
+    where, cell = f"{path.name}, cell {tagged[0]}", notebook.cells[tagged[0] - 1]
     if cell.cell_type != "code":
-        raise PageError(f"{path.name}, cell {tagged[0] + 1}: tagged 'parameters' but not a code cell")
-    where = f"{path.name}, cell {tagged[0] + 1}"
+        raise PageError(f"{where}: tagged 'parameters' but not a code cell")
     defaults, types = _read_parameters(cell.source, where)
-    _check_cells(notebook, tagged[0] + 1, types, path.name)
+    _check_cells(notebook, tagged[0], types, path.name)
     about = _read_metadata(notebook.metadata.get("ml4ops", {}), path.name)
     contract = about.contract
     if unknown := sorted(contract.parameters_named() - set(types)):
@@ -197,8 +192,8 @@ def _fits(value: object, declared: str) -> bool:
 
 
 def _read_metadata(written: object, name: str) -> Metadata:
-    if isinstance(written, Mapping):
-        written = {key: value for key, value in written.items() if key not in WRITTEN}
+    if isinstance(written, Mapping):  # in an executed notebook the runner adds facts about the run
+        written = {key: value for key, value in written.items() if key != "run"}
     try:
         return Metadata.model_validate(written)
     except ValidationError as error:
@@ -247,12 +242,9 @@ def find_pages(folder: Path, wanted: Sequence[str] = ()) -> list[Page]:
     Raises:
         PageError: the folder has no notebook, a name fits none or several, or a page fails its checks.
     """
-    paths = sorted(folder.glob("*.ipynb"))
-    if not paths:
+    if not (paths := sorted(folder.glob("*.ipynb"))):
         raise PageError(f"{folder}: no notebook there; run from the root of the repository")
-    if not wanted:
-        return [load_page(p) for p in paths]
-    return [load_page(p) for p in sorted({_one_path(paths, w) for w in wanted})]
+    return [load_page(p) for p in (sorted({_one_path(paths, w) for w in wanted}) if wanted else paths)]
 
 
 def _one_path(paths: Sequence[Path], wanted: str) -> Path:
@@ -264,7 +256,7 @@ def _one_path(paths: Sequence[Path], wanted: str) -> Path:
     return fitting[0]
 
 
-def check_order(pages: Iterable[Page]) -> None:
+def check_order(pages: Collection[Page]) -> None:
     """Check that ``after`` names pages that exist, without a circle.
 
     Args:
@@ -273,12 +265,10 @@ def check_order(pages: Iterable[Page]) -> None:
     Raises:
         PageError: a page waits for one that does not exist, or for itself in the end.
     """
-    pages = list(pages)
     for page in pages:
-        for name in page.after:
-            if not page.path.with_name(f"{name}.ipynb").exists():
-                raise PageError(f"{page.path.name}: is to run after {name!r}, which is not a page")
+        if missing := [name for name in page.after if not page.path.with_name(f"{name}.ipynb").exists()]:
+            raise PageError(f"{page.path.name}: is to run after {missing[0]!r}, which is not a page")
     try:
-        TopologicalSorter({p.name: p.after for p in pages}).prepare()
+        TopologicalSorter({page.name: page.after for page in pages}).prepare()
     except CycleError as error:
         raise PageError(f"pages wait for each other: {' → '.join(error.args[1])}") from error

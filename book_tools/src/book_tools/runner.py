@@ -21,7 +21,7 @@ from .jobs import Job, prepare, run_facts
 from .keeper import Keeper
 from .keys import outputs_key, surroundings_key
 from .pages import Page, PageError, Value, check_order
-from .provenance import surroundings
+from .provenance import run_provenance
 from .publish import publish, write_notebook
 
 
@@ -101,7 +101,7 @@ def run_pages(
                 waiting.append(job)
         for lost in [name for name, outcome in outcomes.items() if outcome.state == "failed"]:
             _skip_followers(lost, waiting, settle)
-        about = surroundings(lock)
+        about = run_provenance(lock)
         with Keeper(fork=fork) as keeper:
 
             def start(job: Job, threads: int) -> Run:
