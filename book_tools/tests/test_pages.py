@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from book_tools.contract_checks import broken_promises
 from book_tools.contracts import Metric, Profile
 from book_tools.pages import PageError, check_order, choose_parameters, find_pages, load_page
 from tiny_pages import PARAMETERS, write_page
@@ -62,6 +63,15 @@ def test_every_page_of_the_book_has_a_contract(page):
 def test_contracts_know_the_profiles_of_lessons():
     assert get_args(Profile) == PROFILES
     assert set(PROFILES) <= set(Metric.model_fields)
+
+
+@pytest.mark.parametrize(("effective", "broken"), [(50.0, 0), (61.0, 1)])
+def test_waiting_for_a_processor_breaks_no_contract(tmp_path, effective, broken):
+    page = load_page(write_page(tmp_path, "01_a", contract={"seconds": {"lecture": 60}}))
+    record = {"seconds": 90.0, "metrics": {}, "profile": "lecture"}
+    run = {"parameters": {"profile": "lecture"}, "seconds": 90.0, "effective_seconds": effective, "record": record}
+    page.notebook.metadata.ml4ops.run = run
+    assert len(broken_promises(page, page.notebook)) == broken
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"nbformat": 4, "cells": 3}', "no json"])
