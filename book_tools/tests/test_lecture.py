@@ -135,7 +135,8 @@ def test_a_failure_is_not_explained_by_an_earlier_notebook(three_seeds, kernels,
 
 
 def test_an_executed_notebook_is_shown_without_jupyter_and_without_a_network(tmp_path):
-    prose = "# Title\n\nSee [the data](../book/data_card), {cite:p}`otsu`, [there](https://a.example)."
+    prose = "# Title\n\nSee [the data](../book/data_card), {cite:p}`otsu`, [there](https://a.example).\n\n"
+    prose += ":::{admonition} Made from\n:class: note\n| commit |\n|---|\n| 1a2b |\n:::"
     path = write_page(tmp_path, "01_a", prose, "print('<water>')")
     book = nbformat.read(path, as_version=4)
     failed = nbformat.v4.new_output("error", ename="ValueError", evalue="dry", traceback=["ValueError: dry"])
@@ -146,6 +147,7 @@ def test_an_executed_notebook_is_shown_without_jupyter_and_without_a_network(tmp
     page = BeautifulSoup(text, "html.parser")
     for shown in ("See the data, [otsu], there.", "<water>\n", "ValueError: dry"):
         assert shown in page.text
+    assert page.find("blockquote").find("td").text == "1a2b"
     assert [img["src"][:22] for img in page.find_all("img")] == ["data:image/png;base64,"]
     assert not page.find_all(["script", "link"])
     assert {a["href"] for a in page.find_all("a") if not a["href"].startswith("#")} == {"https://a.example"}
