@@ -1,8 +1,10 @@
 """Runs of tiny notebooks."""
 
 import pytest
+import yaml
 from book_tools.pages import load_page
-from tiny_pages import Kernels
+from book_tools.plans import read_plan
+from tiny_pages import Kernels, write_page
 
 from book_tools import runner
 
@@ -30,3 +32,17 @@ def run(tmp_path):
         return {o.page: o for o in outcomes}
 
     return run_all
+
+
+@pytest.fixture
+def plan(tmp_path):
+    """Write a plan for three pages, the third of which goes after the first, and read it."""
+    for name, after in (("01_a", []), ("02_b", []), ("03_c", ["01_a"])):
+        write_page(tmp_path / "notebooks", name, "x = 1", after=after, minutes=1)
+
+    def read(content):
+        text = content if isinstance(content, str) else yaml.safe_dump(content)
+        (tmp_path / "plan.yml").write_text(text)
+        return read_plan(tmp_path / "plan.yml", tmp_path / "notebooks")
+
+    return read

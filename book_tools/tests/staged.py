@@ -54,7 +54,6 @@ IN_THE_SOURCE = [
     ("parameter that is computed", parameters("seed = 1 + 1"), {}, ", cell 2, line 1: *plain value*"),
     ("default of another type", parameters('seed: int = "0"'), {}, ", cell 2: *seed*int*'0'*"),
     ("default without end", parameters(PARAMETERS + "\nrate: float = 1e999"), {}, ", cell 2: *rate*float*inf*"),
-    ("half a character", parameters(PARAMETERS + "\nword: str = ''"), {"word": "\udce9"}, ": *word is str*"),
     ("unreadable value", parameters(PARAMETERS + "\nx = {[]: 1}"), {}, ", cell 2, line 3: *plain value*"),
     *((f"parameter set again by {code!r}", cells("x = 1", code), {}, f", cell 4: *parameter {name}*cell 2*")
       for name, code in (("seed", "seed, x = 99, 1"), ("seed", "if True:\n    seed += 5"),

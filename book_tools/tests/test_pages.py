@@ -1,10 +1,15 @@
 """What is refused before a kernel starts, and how it is said."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from book_tools.contract_checks import broken_promises
+from book_tools.contracts import Metric, Profile
 from book_tools.pages import PageError, check_order, choose_parameters, find_pages, load_page
 from tiny_pages import PARAMETERS, write_page
+
+from ml4ops_helpers import PROFILES
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
@@ -32,13 +37,10 @@ def test_a_sound_page_tells_its_parameters_and_what_it_waits_for(tmp_path):
         ({"parameters": ("seed = None",)}, "parameter seed has type NoneType"),
         ({"parameters": ("seed: list = 1",)}, "parameter seed has type list"),
         ({"parameters": ('seed: int = "0"',)}, "parameter seed is declared int, its default '0' is not"),
-        ({"after": "03_train"}, "ml4ops.after is '03_train'; give a list"),
-        ({"minutes": 0}, "ml4ops.minutes is 0; give a number above 0"),
-        ({"exclusive": "yes"}, "ml4ops.exclusive is 'yes'; give true or false"),
-        ({"extra": ["projects"]}, "ml4ops.extra is ['projects']; name an extra of pyproject.toml"),
-        ({"extra": ""}, "ml4ops.extra is ''; name an extra of pyproject.toml, or leave it out"),
-        ({"projects": "forest_cover"}, "ml4ops.projects is 'forest_cover'; give a list of names"),
-        ({"reads": [3]}, "ml4ops.reads is [3]; give a list of names"),
+        ({"after": "03_train"}, "01_a.ipynb: metadata ml4ops.after: input should be a valid list, found '03_train'"),
+        ({"minutes": 0}, "ml4ops.minutes: input should be greater than 0, found 0"),
+        ({"exclusive": "yes"}, "ml4ops.exclusive: input should be a valid boolean, found 'yes'"),
+        ({"reads": [3]}, "ml4ops.reads.entry 1: input should be a valid string, found 3"),
     ],
 )
 def test_an_unsound_page_is_refused_by_name(tmp_path, change, message):
@@ -49,13 +51,27 @@ def test_an_unsound_page_is_refused_by_name(tmp_path, change, message):
 
 
 @pytest.mark.parametrize("page", find_pages(NOTEBOOKS), ids=lambda page: page.name)
-def test_every_page_of_the_book_promises_something(page):
+def test_every_page_of_the_book_has_a_contract(page):
     promised = page.contract
     assert set(promised.parameters) == set(page.types)
     assert len(promised.metrics) >= 5
     assert promised.figures > 0
     assert set(promised.seconds) == {"smoke", "lecture"}
     assert promised.memory_mb
+
+
+def test_contracts_know_the_profiles_of_lessons():
+    assert get_args(Profile) == PROFILES
+    assert set(PROFILES) <= set(Metric.model_fields)
+
+
+@pytest.mark.parametrize(("effective", "broken"), [(50.0, 0), (61.0, 1)])
+def test_waiting_for_a_processor_breaks_no_contract(tmp_path, effective, broken):
+    page = load_page(write_page(tmp_path, "01_a", contract={"seconds": {"lecture": 60}}))
+    record = {"seconds": 90.0, "metrics": {}, "profile": "lecture"}
+    run = {"parameters": {"profile": "lecture"}, "seconds": 90.0, "effective_seconds": effective, "record": record}
+    page.notebook.metadata.ml4ops.run = run
+    assert len(broken_promises(page, page.notebook)) == broken
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"nbformat": 4, "cells": 3}', "no json"])
@@ -117,7 +133,7 @@ def test_an_empty_folder_is_said(tmp_path):
 
 def test_order_must_be_possible(tmp_path):
     first = load_page(write_page(tmp_path, "01_a", after=["02_b"]))
-    with pytest.raises(PageError, match=r"01_a\.ipynb: is to run after '02_b', which is no page"):
+    with pytest.raises(PageError, match=r"01_a\.ipynb: is to run after '02_b', which is not a page"):
         check_order([first])
     second = load_page(write_page(tmp_path, "02_b", after=["01_a"]))
     with pytest.raises(PageError, match=r"pages wait for each other: 0._. → 0._. → 0._."):

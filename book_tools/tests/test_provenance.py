@@ -2,7 +2,7 @@
 
 import subprocess
 
-from book_tools.provenance import commit, surroundings
+from book_tools.provenance import commit, run_provenance
 
 
 def git(*arguments):
@@ -11,7 +11,7 @@ def git(*arguments):
     return done.stdout.strip()
 
 
-def test_the_commit_is_that_of_the_working_folder_and_tells_of_changes(tmp_path, monkeypatch):
+def test_the_commit_is_that_of_the_working_folder_and_shows_changes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert commit() == "unknown"
@@ -26,12 +26,12 @@ def test_the_commit_is_that_of_the_working_folder_and_tells_of_changes(tmp_path,
     assert commit() == f"{head} with local changes"
 
 
-def test_the_lock_is_told_by_its_hash(tmp_path):
+def test_the_lock_is_identified_by_its_hash(tmp_path):
     lock = tmp_path / "requirements.lock"
-    assert surroundings(lock)["lock"] == "none"
+    assert run_provenance(lock)["lock"] == "none"
     lock.write_text("numpy==2.4")
-    first = surroundings(lock)
+    first = run_provenance(lock)
     assert len(first["lock"]) == 12
     assert first["processor"]
     lock.write_text("numpy==2.5")
-    assert surroundings(lock)["lock"] != first["lock"]
+    assert run_provenance(lock)["lock"] != first["lock"]

@@ -9,7 +9,7 @@ from book_tools.run_errors import find_failure
 from book_tools.writing import replace_text
 from tiny_pages import write_page
 
-from book_tools import contracts, publish as press
+from book_tools import publish as press
 from ml4ops_helpers import lesson
 
 ALT = "A line that rises from zero to one."
@@ -36,9 +36,8 @@ def source(tmp_path):
     return nbformat.read(write_page(tmp_path, "01_a", ("import x", "setup"), "show()\nshow()"), as_version=4)
 
 
-def test_records_and_profiles_are_those_of_lessons():
+def test_records_are_those_of_lessons():
     assert press.RECORD_MIME == lesson.RECORD_MIME
-    assert contracts.PROFILES == lesson.PROFILES
 
 
 def test_a_published_page_is_the_source_with_outputs(source):

@@ -135,19 +135,26 @@ def _lecture(options: argparse.Namespace) -> int:
     from .runner import count_cores
 
     out = options.out or Path("_build/lectures") / options.plan.stem
-    settings = {name: getattr(options, name) for name in ("retries", "cell_timeout")}
     data = os.environ.get("ML4OPS_DATA")
     try:
         plan = read_plan(options.plan, options.notebooks)
-        jobs = options.jobs or min(count_cores(), 4)
-        results = run_lecture(plan, out, jobs=jobs, data=Path(data) if data else None, report=_report, **settings)
+        results = run_lecture(
+            plan,
+            out,
+            jobs=options.jobs or min(count_cores(), 4),
+            retries=options.retries,
+            cell_timeout=options.cell_timeout,
+            data=Path(data) if data else None,
+            report=_report,
+        )
     except (PlanError, PageError) as error:
         print(error, file=sys.stderr)
         return 2
     if remark := log_results(results, plan.title, out):
         print(remark, file=sys.stderr)
-    print(f"{sum(r.whole for r in results)} of {len(results)} runs: {write_report(results, plan.title, out, remark)}")
-    return int(bool(remark) or not all(r.whole for r in results))
+    complete = sum(r.complete for r in results)
+    print(f"{complete} of {len(results)} runs: {write_report(results, plan.title, out, remark)}")
+    return int(bool(remark) or complete < len(results))
 
 
 def _add_handout(commands: Commands) -> None:

@@ -1,4 +1,4 @@
-"""What a page promises of its run, declared in its metadata as ``ml4ops.contract``; ``judging`` sees whether it holds.
+"""What a page promises of its run, declared in its metadata as ``ml4ops.contract``; ``contract_checks`` checks a run.
 
 A contract, shortened::
 
@@ -9,70 +9,109 @@ A contract, shortened::
      "seconds": {"smoke": 300, "lecture": 900}, "memory_mb": 6000}
 
 A metric must be recorded and within its limits; ``{}`` asks only that it is there, ``"optional": true`` that it is
-within them if it is there, and what stands under a profile's name goes before the rest. Files are looked for in the
-cache, must come from this run, and must fit their JSON schema if they are JSON; ``{seed}`` in a name is that parameter.
+within them if it is there, and limits under a profile's name take precedence. Files are looked for in the cache, must
+come from this run, and must fit their JSON schema if they are JSON; ``{seed}`` in a name is that parameter. Seconds
+do not count waiting for a processor: a busy machine breaks no contract.
 """
 
 from __future__ import annotations
 
+import math
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal, Self, get_args
 
 import jsonschema
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, model_validator
 
-Limits = Mapping[str, Any]
-"""``min`` and ``max`` of a number, or ``choices``."""
+from .declarations import Declaration
 
-PROFILES = ("smoke", "lecture", "full")
-"""The same as ``lesson.PROFILES``, which can't be imported here without loading torch."""
-
-_LIMITS = {"min": {"type": "number"}, "max": {"type": "number"}, "choices": {"type": "array", "minItems": 1}}
-_OBJECT: dict[str, Any] = {"type": "object", "additionalProperties": False}
-_POSITIVE = {"type": "number", "exclusiveMinimum": 0}
-_PARAMETER = _OBJECT | {"properties": _LIMITS}
-_METRIC = _OBJECT | {
-    "properties": _LIMITS
-    | {"optional": {"type": "boolean"}}
-    | dict.fromkeys(PROFILES, _OBJECT | {"properties": _LIMITS})
-}
-SCHEMA = _OBJECT | {
-    "properties": {
-        "parameters": {"type": "object", "additionalProperties": _PARAMETER},
-        "metrics": {"type": "object", "additionalProperties": _METRIC},
-        "figures": {"type": "integer", "minimum": 0},
-        "files": {"type": "object", "additionalProperties": {"type": "object"}},
-        "seconds": _OBJECT | {"properties": dict.fromkeys(PROFILES, _POSITIVE)},
-        "memory_mb": _POSITIVE,
-    }
-}
-"""What a contract may say, as a JSON schema."""
+Profile = Literal["smoke", "lecture", "full"]
 
 
-class ContractError(ValueError):
-    """A contract is not written as it should be; the message names the clause."""
+class Limits(Declaration):
+    """Limits of a parameter or metric: a range of numbers, or choices; without any, every value is within them."""
+
+    min: float = -math.inf
+    max: float = math.inf
+    choices: Annotated[list[Any], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _check_range(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"no value lies within {self}")
+        return self
+
+    def allow(self, value: object) -> bool:
+        """Whether a value is within the limits; a truth value is not a number.
+
+        Args:
+            value: of a parameter or metric.
+
+        >>> [Limits(min=0.5, max=1).allow(v) for v in (0.7, 0.3, True, "high", None)]
+        [True, False, False, False, False]
+        """
+        if self.choices is not None and value not in self.choices:
+            return False
+        if self.min == -self.max == -math.inf:
+            return True
+        return isinstance(value, int | float) and not isinstance(value, bool) and self.min <= value <= self.max
+
+    def __str__(self) -> str:
+        if self.choices is not None:
+            return " or ".join(map(repr, self.choices))
+        low, high = f"{self.min:.15g}", f"{self.max:.15g}"
+        if low == "-inf":
+            return "any value" if high == "inf" else f"at most {high}"
+        return f"at least {low}" if high == "inf" else f"{low} to {high}"
 
 
-@dataclass(frozen=True)
-class Contract:
-    """What a page promises; an empty one promises nothing.
+class Metric(Limits):
+    """Limits of what a page must record; those of a profile take precedence."""
 
-    Attributes:
-        parameters: limits of parameters.
-        metrics: limits of what the page must record.
-        figures: fewest figures.
-        files: JSON schema of each file that the page leaves in the cache.
-        seconds: most seconds, by profile.
-        memory_mb: most megabytes, or None.
-    """
+    optional: bool = False
+    smoke: Limits | None = None
+    lecture: Limits | None = None
+    full: Limits | None = None
 
-    parameters: Mapping[str, Limits] = field(default_factory=dict)
-    metrics: Mapping[str, Limits] = field(default_factory=dict)
-    figures: int = 0
-    files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    memory_mb: float | None = None
+    def at(self, profile: object) -> Limits:
+        """Limits that hold at a profile.
+
+        Args:
+            profile: its name; for another value the general limits hold.
+
+        >>> str(Metric(min=0.5, max=1, smoke=Limits(min=0.1)).at("smoke"))
+        '0.1 to 1'
+        """
+        own = getattr(self, str(profile), None)
+        kept = self.model_dump(include=set(Limits.model_fields), exclude_unset=True)
+        return Limits.model_construct(**kept | (own.model_dump(exclude_unset=True) if isinstance(own, Limits) else {}))
+
+    @model_validator(mode="after")
+    def _check_profiles(self) -> Self:
+        for profile in get_args(Profile):
+            if (asked := self.at(profile)).min > asked.max:
+                raise ValueError(f"no value lies within {asked} at profile {profile}")
+        return self
+
+
+def _check_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    try:
+        jsonschema.Draft202012Validator.check_schema(schema)
+    except jsonschema.SchemaError as error:
+        raise ValueError(f"not a JSON schema: {error.message}") from error
+    return schema
+
+
+class Contract(Declaration):
+    """What a page promises; an empty contract promises nothing."""
+
+    parameters: Mapping[str, Limits] = {}
+    metrics: Mapping[str, Metric] = {}
+    figures: NonNegativeInt = 0
+    files: Mapping[str, Annotated[dict[str, Any], AfterValidator(_check_schema)]] = {}
+    seconds: Mapping[Profile, PositiveFloat] = {}
+    memory_mb: PositiveFloat | None = None
 
     def __bool__(self) -> bool:
         return self != Contract()
@@ -81,84 +120,3 @@ class Contract:
         """Parameters that it sets limits to, or that stand in the name of a file."""
         in_names = {part for name in self.files for _, part, _, _ in string.Formatter().parse(name) if part}
         return set(self.parameters) | in_names
-
-
-def read_contract(declared: object) -> Contract:
-    """Check what a page declares.
-
-    Args:
-        declared: content of the notebook's ``metadata.ml4ops.contract``.
-
-    Raises:
-        ContractError: it is not written as ``SCHEMA`` asks, a range is empty, or a file's schema is no schema.
-
-    >>> read_contract({"figures": "two"})
-    Traceback (most recent call last):
-    ...
-    book_tools.contracts.ContractError: contract.figures: 'two' is not of type 'integer'
-    """
-    if error := jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(SCHEMA).iter_errors(declared)):
-        raise ContractError(f"{'.'.join(['contract', *map(str, error.absolute_path)])}: {error.message}")
-    contract = Contract(**declared)  # type: ignore[arg-type]  # the schema allows just the attributes
-    for kind, clauses in (("parameters", contract.parameters), ("metrics", contract.metrics)):
-        for name, limits in clauses.items():
-            for profile in ("", *PROFILES):
-                if not _possible(asked := at_profile(limits, profile)):
-                    where = f" at profile {profile}" if profile else ""
-                    raise ContractError(f"contract.{kind}.{name}: no value lies within {in_words(asked)}{where}")
-    for name, schema in contract.files.items():
-        try:
-            jsonschema.Draft202012Validator.check_schema(schema)
-        except jsonschema.SchemaError as fault:
-            raise ContractError(f"contract.files.{name}: not a JSON schema: {fault.message}") from fault
-    return contract
-
-
-def _possible(limits: Limits) -> bool:
-    return bool(limits.get("min", float("-inf")) <= limits.get("max", float("inf")))
-
-
-def at_profile(limits: Limits, profile: object) -> dict[str, Any]:
-    """Limits that hold at a profile.
-
-    Args:
-        limits: as declared.
-        profile: its name; for another value the general limits hold.
-
-    >>> at_profile({"min": 0.5, "max": 1, "smoke": {"min": 0.1}}, "smoke")
-    {'min': 0.1, 'max': 1}
-    """
-    general = {name: value for name, value in limits.items() if name in _LIMITS}
-    return general | dict(limits.get(str(profile), {}))
-
-
-def missed(value: object, limits: Limits) -> str | None:
-    """What is wanted of a value that is out of its limits, in words; None when it is within.
-
-    Args:
-        value: a parameter or a metric.
-        limits: ``min`` and ``max``, ``choices``, both or none.
-
-    >>> missed(0.3, {"min": 0.5, "max": 1}), missed("go", {"choices": ["go"]}), missed(True, {"max": 3})
-    ('0.5 to 1', None, 'at most 3')
-    """
-    within = "choices" not in limits or value in limits["choices"]
-    if "min" in limits or "max" in limits:
-        within = within and isinstance(value, int | float) and not isinstance(value, bool)
-        within = within and limits.get("min", value) <= value <= limits.get("max", value)
-    return None if within else in_words(limits)
-
-
-def in_words(limits: Limits) -> str:
-    """What limits ask for.
-
-    Args:
-        limits: ``min`` and ``max``, or ``choices``; none asks for any value.
-    """
-    if "choices" in limits:
-        return " or ".join(map(repr, limits["choices"]))
-    if "min" in limits and "max" in limits:
-        return f"{limits['min']} to {limits['max']}"
-    if "min" in limits:
-        return f"at least {limits['min']}"
-    return f"at most {limits['max']}" if "max" in limits else "any value"

@@ -12,8 +12,8 @@ from typing import Any
 
 from nbformat import NotebookNode
 
+from .contract_checks import cache_folder
 from .dependencies import file_digest
-from .judging import cache_folder
 from .keys import outputs_key, page_key
 from .pages import Page, PageError, Value, choose_parameters, read_notebook
 

@@ -1,7 +1,7 @@
 """Run a plan: each page with each of its sets of parameters, side by side, retried, and only what is missing.
 
 Each run becomes a notebook of its own with its parameters as defaults, and all go through the strict runner like the
-pages of a book. So a run that is there and whole is left alone, and a kill costs only what was under way.
+pages of a book. So a run whose notebook exists and is up to date is left alone, and a kill costs only what was running.
 """
 
 from __future__ import annotations
@@ -9,17 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import pooch
 from filelock import FileLock, Timeout
 
 from .copies import with_parameters
-from .jobs import run_facts
-from .pages import Page, Value, load_page, read_notebook
+from .pages import Page, load_page
 from .plans import Plan, PlanError, PlannedRun
 from .publish import write_notebook
 from .runner import Outcome, run_pages
@@ -34,30 +33,30 @@ class Result:
 
     Attributes:
         run: the run.
-        state: ``run``, ``unchanged`` when it was there already, ``failed``, or ``skipped`` after one that failed.
+        outcome: from the runner.
         attempts: how often it was tried by this command.
-        seconds: time of the run that the notebook shows, or of the one that failed.
-        message: why it failed or was skipped, else "".
-        peak_mb: most memory of the run that took those seconds, None when it is not known.
-        key: hash of all that it depends on, "" when it is not there.
-        metrics: what the page recorded; None is an undefined value.
         notebook: the executed notebook, or the broken one; None when there is neither.
     """
 
     run: PlannedRun
-    state: Literal["run", "unchanged", "failed", "skipped"]
+    outcome: Outcome
     attempts: int
-    seconds: float
-    message: str
-    peak_mb: float | None
-    key: str
-    metrics: dict[str, Value | None]
     notebook: Path | None
 
     @property
-    def whole(self) -> bool:
-        """Whether the run is there."""
-        return self.state in ("run", "unchanged")
+    def complete(self) -> bool:
+        """Whether its notebook is there and up to date."""
+        return self.outcome.state in ("run", "unchanged")
+
+    @property
+    def key(self) -> str:
+        """Hash of all that a complete run depends on, "" of another."""
+        return str(self.outcome.facts["key"]) if self.complete else ""
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """What the page recorded; None is an undefined value."""
+        return dict(self.outcome.facts.get("record", {}).get("metrics", {}))
 
 
 def run_lecture(
@@ -79,38 +78,37 @@ def run_lecture(
         retries: how often a run that failed is tried again.
         cell_timeout: seconds after which a cell is given up.
         data: folder of data sets on disk, part of each run's key.
-        report: told of each outcome as it comes.
+        report: called with each outcome as it comes.
 
     Returns:
         One result a run, in the order of the plan.
 
     Raises:
-        PlanError: another command works in the same folder, or runs of one line of pages differ in their files.
+        PlanError: another command works in the same folder, or a run needs the files of several.
         PageError: a page fails its checks; nothing was run.
     """
     out.mkdir(parents=True, exist_ok=True)
+    notebooks = out / "notebooks"
+    outcomes: dict[str, tuple[Outcome, int]] = {}
     try:
         with FileLock(out / ".lock", timeout=0):
-            left = _stage(plan, out.resolve())
-            outcomes: dict[str, tuple[Outcome, int]] = {}
-            for run in plan.runs:  # what an earlier command left is no answer to why a run failed now
-                (out / "notebooks" / f"{run.name}.failed.ipynb").unlink(missing_ok=True)
+            left = _write_sources(plan, out.resolve())
+            for run in plan.runs:  # a broken notebook of an earlier command does not say why a run failed now
+                (notebooks / f"{run.name}.failed.ipynb").unlink(missing_ok=True)
             for attempt in range(1, retries + 2):
-                done = run_pages(
-                    left, {}, out / "notebooks", jobs=jobs, cell_timeout=cell_timeout, data=data, report=report
-                )
+                done = run_pages(left, {}, notebooks, jobs=jobs, cell_timeout=cell_timeout, data=data, report=report)
                 outcomes |= {outcome.page: (outcome, attempt) for outcome in done}
-                left = [p for p in left if outcomes[p.name][0].state in ("failed", "skipped")]
+                left = [page for page in left if outcomes[page.name][0].state in ("failed", "skipped")]
                 if not left:
                     break
     except Timeout:
         raise PlanError(f"{out}: another book lecture works there; wait for it, or give another --out") from None
-    return [_result(run, *outcomes[run.name], out / "notebooks") for run in plan.runs]
+    return [_result(run, *outcomes[run.name], notebooks) for run in plan.runs]
 
 
-def _stage(plan: Plan, out: Path) -> list[Page]:
+def _write_sources(plan: Plan, out: Path) -> list[Page]:
     """Write the notebook of each run, with the runs that it goes after in place of the pages."""
-    caches = cache_folders(plan)
+    caches = cache_names(plan)
     pages = []
     for run in plan.runs:
         source = with_parameters(run.page.notebook, run.parameters)
@@ -122,7 +120,7 @@ def _stage(plan: Plan, out: Path) -> list[Page]:
     return pages
 
 
-def cache_folders(plan: Plan) -> dict[str, str]:
+def cache_names(plan: Plan) -> dict[str, str]:
     """Name of the folder in which each run keeps what pages leave for each other: models, targets, records.
 
     Runs with different parameters never share one, so neither can find, overwrite or wait for what the other leaves.
@@ -136,20 +134,19 @@ def cache_folders(plan: Plan) -> dict[str, str]:
     """
     runs = {run.name: run for run in plan.runs}
 
-    def folders(run: PlannedRun) -> set[str]:
-        if run.after:
-            return {folder for name in run.after for folder in folders(runs[name])}
-        return {hashlib.sha256(json.dumps(run.parameters, sort_keys=True).encode()).hexdigest()[:12]}
+    def name_of(run: PlannedRun) -> str:
+        before = {name_of(runs[name]) for name in run.after}
+        if len(before) > 1:
+            names = " and ".join(run.after)
+            raise PlanError(f"{run.name} goes after {names}, which have different parameters; give them the same")
+        own = hashlib.sha256(json.dumps(run.parameters, sort_keys=True).encode()).hexdigest()[:12]
+        return before.pop() if before else own
 
-    for run in plan.runs:
-        if len(folders(run)) > 1:
-            before = " and ".join(run.after)
-            raise PlanError(f"{run.name} goes after {before}, which have different parameters; give them the same")
-    return {run.name: folders(run).pop() for run in plan.runs}
+    return {run.name: name_of(run) for run in plan.runs}
 
 
 def open_cache(folder: Path) -> Path:
-    """A cache that nobody else uses, but for data sets.
+    """A cache that shares nothing but data sets.
 
     Args:
         folder: where it is to be; made when missing.
@@ -164,19 +161,6 @@ def open_cache(folder: Path) -> Path:
 
 
 def _result(run: PlannedRun, outcome: Outcome, attempts: int, notebooks: Path) -> Result:
-    """What became of a run, with the facts that its notebook tells."""
-    whole = outcome.state in ("run", "unchanged")
-    path = notebooks / f"{run.name}{'' if whole else '.failed'}.ipynb"
-    facts: Mapping[str, object] = run_facts(read_notebook(path)) if whole else {}
-    record = facts.get("record", {})
-    return Result(
-        run=run,
-        state=outcome.state,
-        attempts=attempts,
-        seconds=outcome.seconds,
-        message=outcome.message,
-        peak_mb=outcome.facts.get("peak_mb"),
-        key=str(facts.get("key", "")),
-        metrics=dict(record.get("metrics", {})) if isinstance(record, Mapping) else {},
-        notebook=path if path.exists() else None,
-    )
+    result = Result(run, outcome, attempts, None)
+    path = notebooks / f"{run.name}{'' if result.complete else '.failed'}.ipynb"
+    return replace(result, notebook=path if path.exists() else None)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def log_results(results: Sequence[Result], title: str, out: Path) -> str:
-    """Record runs that are not recorded yet. Whatever goes wrong here takes nothing from the runs, but is told.
+    """Record runs that are not recorded yet. A failure here costs no run, but is reported.
 
     Args:
         results: from ``run_lecture``.
@@ -27,58 +27,47 @@ def log_results(results: Sequence[Result], title: str, out: Path) -> str:
         Why the recording failed, or "".
     """
     # A server that is down is to be noticed in seconds, not in minutes.
-    for name, value in (("MAX_RETRIES", "1"), ("TIMEOUT", "20")):
-        os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
+    for name, value in (("HTTP_REQUEST_MAX_RETRIES", "1"), ("HTTP_REQUEST_TIMEOUT", "20")):
+        os.environ.setdefault(f"MLFLOW_{name}", value)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     try:
-        _log(results, title, out.resolve())
+        _log(results, f"lecture: {title}", out.resolve())
     except Exception as error:  # another program's store: its errors have many types
         said = str(error).strip().splitlines() or [type(error).__name__]
         return f"MLflow: not all runs are recorded ({said[0][:200]}); run the command again to add them"
     return ""
 
 
-def _log(results: Sequence[Result], title: str, out: Path) -> None:
+def _log(results: Sequence[Result], experiment: str, out: Path) -> None:
     from mlflow import MlflowClient
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     given = os.environ.get("MLFLOW_TRACKING_URI")
     client = MlflowClient(tracking_uri=given or f"sqlite:///{out / 'mlflow.db'}")
-    name = f"lecture: {title}"
-    found = client.get_experiment_by_name(name)
+    found = client.get_experiment_by_name(experiment)
     artifacts = None if given else (out / "mlflow").as_uri()
-    experiment = found.experiment_id if found else client.create_experiment(name, artifact_location=artifacts)
-    known = {(r.info.run_name, r.data.tags.get("key")) for r in client.search_runs([experiment], max_results=5000)}
+    number = found.experiment_id if found else client.create_experiment(experiment, artifact_location=artifacts)
+    known = {(r.info.run_name, r.data.tags.get("key")) for r in client.search_runs([number], max_results=5000)}
     for result in results:
-        if result.state != "skipped" and (not result.key or (result.run.name, result.key) not in known):
-            _log_one(client, experiment, result)
+        if result.outcome.state != "skipped" and (not result.key or (result.run.name, result.key) not in known):
+            _log_one(client, number, result)
 
 
 def _log_one(client: MlflowClient, experiment: str, result: Result) -> None:
-    """Record one run; the key, by which it is known, comes last: half a record is made again."""
+    """Record one run; its key comes last, so that half a record is made again."""
     run = client.create_run(experiment, run_name=result.run.name, tags={"page": result.run.page.name}).info.run_id
     for name, value in result.run.parameters.items():
         client.log_param(run, name, value)
-    for name, metric in result.metrics.items():
+    for name, metric in (result.metrics | {"seconds": result.outcome.seconds}).items():
+        name = re.sub(r"[^\w\-. :/]", "_", name, flags=re.ASCII)  # MLflow refuses other signs
         if isinstance(metric, bool | int | float):
-            client.log_metric(run, _name(name), float(metric))
+            client.log_metric(run, name, float(metric))
         elif metric is not None:
-            client.set_tag(run, _name(name), metric)
-    client.log_metric(run, "seconds", result.seconds)
-    if result.message:
-        client.set_tag(run, "message", result.message)
+            client.set_tag(run, name, metric)
     if result.notebook:
         client.log_artifact(run, str(result.notebook))
-    if result.key:
-        client.set_tag(run, "key", result.key)
-    client.set_terminated(run, "FAILED" if result.state == "failed" else "FINISHED")
-
-
-def _name(metric: str) -> str:
-    """A metric's name in the letters that MLflow takes.
-
-    >>> _name("IoU (water), %")
-    'IoU _water__ _'
-    """
-    return re.sub(r"[^\w\-. :/]", "_", metric, flags=re.ASCII)
+    for tag, text in (("message", result.outcome.message), ("key", result.key)):
+        if text:
+            client.set_tag(run, tag, text)
+    client.set_terminated(run, "FINISHED" if result.complete else "FAILED")

@@ -1,83 +1,67 @@
-"""An executed notebook as one HTML file, for a browser without Jupyter: it loads nothing, figures are within it."""
+"""An executed notebook as one HTML file, for a browser without Jupyter and without a network."""
 
 from __future__ import annotations
 
-import copy
-import hashlib
+import os
 import re
 from pathlib import Path
 
 from nbconvert import HTMLExporter
-from nbformat import NotebookNode
-from pygments.formatters import HtmlFormatter
 
 from .pages import read_notebook
-from .rendering import render
 from .writing import replace_text
 
-LIGHT, DARK = "default", "github-dark"
-"""Styles of Pygments."""
 OWN_LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:|mailto:|#)[^)]*\)")
 """A link to another page of the book, which is not beside the file."""
-CITATION = re.compile(r"\{cite(?::\w+)?\}`([^`]*)`")
-ROLE = re.compile(r"\{[a-z:]+\}`([^`<]*?)\s*(?:<[^`]*>)?`")
-DIRECTIVE = re.compile(r"^(`{3,}|:{3,})\{[\w-]+\} *([^\n]*)\n(.*?)^\1 *$", re.MULTILINE | re.DOTALL)
+ROLE = re.compile(r"\{(cite)?[a-z:]*\}`([^`<]*?)\s*(?:<[^`]*>)?`")
+DIRECTIVE = re.compile(
+    r"^(`{3,}|:{3,})\{[\w-]+\} *([^\n]*)\n((?::[\w-]+:[^\n]*\n)*)(.*?)^\1 *$", re.MULTILINE | re.DOTALL
+)
 
 
 def write_notebook_html(path: Path) -> Path:
-    """Write an executed notebook as HTML beside it, unless that is there and tells of the same notebook.
+    """Write an executed notebook as HTML beside it, unless that has been done.
 
     Args:
         path: the notebook.
 
     Returns:
-        The HTML file.
+        The HTML file; it has the time stamp of the notebook that it shows.
 
     Raises:
-        PageError: it is no notebook.
+        PageError: not a notebook.
     """
-    html, notebook = path.with_suffix(".html"), read_notebook(path)
-    # Clocks are set back and files copied: only the content tells.
-    mark = f"<!-- notebook {hashlib.sha256(path.read_bytes()).hexdigest()} -->\n"
-    if not html.exists() or not html.read_bytes().endswith(mark.encode()):
-        replace_text(html, f"{notebook_html(notebook, path.stem)}\n{mark}")
+    html, written = path.with_suffix(".html"), path.stat().st_mtime_ns
+    if html.exists() and html.stat().st_mtime_ns == written:
+        return html
+    notebook = read_notebook(path)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = plain_markdown(cell.source)
+    templates = str(Path(__file__).with_name("templates"))
+    exporter = HTMLExporter(template_name="offline", extra_template_basedirs=[templates])  # type: ignore[no-untyped-call]
+    text, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": path.stem}})
+    replace_text(html, text)
+    os.utime(html, ns=(written, written))
     return html
 
 
-def notebook_html(notebook: NotebookNode, title: str) -> str:
-    """A notebook as a whole HTML page.
-
-    Args:
-        notebook: executed; it is not changed.
-        title: for the browser's tab.
-    """
-    shown = copy.deepcopy(notebook)
-    for cell in shown.cells:
-        if cell.cell_type == "markdown":
-            cell.source = plain_markdown(cell.source)
-    body, _ = HTMLExporter(template_name="basic").from_notebook_node(shown)  # type: ignore[no-untyped-call]
-    styles = [HtmlFormatter(style=style).get_style_defs(".highlight") for style in (LIGHT, DARK)]
-    return render("notebook.html", title=title, body=body, light=styles[0], dark=styles[1])
-
-
 def plain_markdown(source: str) -> str:
-    r"""Markdown of the book in the words that every reader of Markdown knows.
+    r"""Markdown of the book without MyST: directives become quotations, roles and links to other pages their text.
 
     Args:
-        source: a cell; directives become quotations, roles and links to other pages their text.
+        source: a cell.
 
     >>> plain_markdown("See [the data](../book/data_card) {cite:p}`otsu`, {term}`chips <chip>`, [x](https://a.org).")
     'See the data [otsu], chips, [x](https://a.org).'
-    >>> print(plain_markdown("```{admonition} Recall\n:class: tip\nWhich one?\n```"))
-    > **Recall**
-    >
-    > Which one?
+    >>> plain_markdown("```{admonition} Recall\n:class: tip\nWhich one?\n```")
+    '<blockquote>\n\n**Recall**\n\nWhich one?\n\n</blockquote>'
     """
     text = DIRECTIVE.sub(_quotation, source)
-    return ROLE.sub(r"\1", CITATION.sub(r"[\1]", OWN_LINK.sub(r"\1", text)))
+    return ROLE.sub(lambda role: f"[{role[2]}]" if role[1] else role[2], OWN_LINK.sub(r"\1", text))
 
 
 def _quotation(found: re.Match[str]) -> str:
-    body = [line for line in found[3].strip().splitlines() if not re.match(r":[\w-]+:", line)]
-    lines = [f"**{found[2]}**", "", *body] if found[2] else body
-    return "\n".join(f"> {line}".rstrip() for line in lines)
+    """A directive as a quotation in HTML: within one in Markdown, nbconvert shows no tables."""
+    parts = ("<blockquote>", f"**{found[2]}**" if found[2] else "", found[4].strip(), "</blockquote>")
+    return "\n\n".join(filter(None, parts))

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import ast
 import math
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import Annotated
 
 import nbformat
 import yaml
 from nbformat import NotebookNode
+from pydantic import Field, PositiveFloat, ValidationError
 
-from .contracts import Contract, ContractError, missed, read_contract
-from .dependencies import parse_cell
+from .cell_code import bound_names, hides_failures
+from .contracts import Contract
+from .declarations import Declaration, first_mistake
 
 TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
 """Types that a parameter may have."""
@@ -27,6 +29,23 @@ class PageError(Exception):
     """A page can't be run or its run failed; the message names the page, and the cell where there is one."""
 
 
+class Metadata(Declaration):
+    """What a person may write into a notebook's metadata under ``ml4ops``; ``Page`` says what most of it means.
+
+    Attributes:
+        reads: files of the repository that the page reads.
+        projects: course projects that it copies.
+    """
+
+    after: list[str] = Field(default_factory=list)
+    contract: Contract = Contract()
+    exclusive: bool = False
+    extra: str = ""
+    minutes: PositiveFloat = 1
+    projects: list[Annotated[str, Field(min_length=1)]] = Field(default_factory=list)
+    reads: list[Annotated[str, Field(min_length=1)]] = Field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class Page:
     """A notebook that passed every check that needs no kernel.
@@ -34,11 +53,13 @@ class Page:
     Attributes:
         path: the notebook's file.
         notebook: its content.
-        defaults: value of each parameter when nothing is said.
+        defaults: default of each parameter.
         types: name of each parameter's type, a key of ``TYPES``.
         after: names of pages that go first when both are run.
         minutes: what its author expects it to take.
         contract: what it promises of its run.
+        exclusive: whether it runs with no other page beside it, and so with all threads: a page that trains.
+        extra: extra of the helper package that it needs beside the core, "" for none.
         environment: variables that its kernel gets beside those of the runner.
     """
 
@@ -48,23 +69,15 @@ class Page:
     types: dict[str, str]
     after: tuple[str, ...]
     minutes: float
-    contract: Contract = field(default_factory=Contract)
+    contract: Contract
+    exclusive: bool
+    extra: str
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """File name without ``.ipynb``."""
         return self.path.stem
-
-    @property
-    def exclusive(self) -> bool:
-        """Whether it runs with no other page beside it, and so with all threads: a page that trains."""
-        return bool(self.notebook.metadata.get("ml4ops", {}).get("exclusive", False))
-
-    @property
-    def extra(self) -> str:
-        """Extra of the helper package that it needs beside the core, "" for none."""
-        return str(self.notebook.metadata.get("ml4ops", {}).get("extra", ""))
 
 
 def read_notebook(path: Path) -> NotebookNode:
@@ -74,7 +87,7 @@ def read_notebook(path: Path) -> NotebookNode:
         path: the file.
 
     Raises:
-        PageError: the file is missing or no valid notebook.
+        PageError: the file is missing or not a valid notebook.
     """
     try:
         notebook: NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
@@ -94,84 +107,47 @@ def load_page(path: Path) -> Page:
         path: the notebook's file.
 
     Raises:
-        PageError: no valid notebook, no ``python3`` kernelspec, not exactly one cell tagged ``parameters``,
+        PageError: not a valid notebook, no ``python3`` kernelspec, not exactly one cell tagged ``parameters``,
             a parameter that is not a plain ``name: type = value``, a cell that hides its failures or sets a parameter
-            anew, or metadata under ``ml4ops`` of the wrong form.
+            again, or metadata under ``ml4ops`` of the wrong form.
     """
     notebook = read_notebook(path)
     kernel = notebook.metadata.get("kernelspec", {}).get("name")
     if kernel != "python3":
         raise PageError(f"{path.name}: kernelspec is {kernel or 'missing'}; save the notebook with kernelspec python3")
-    tagged = [i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", [])]
+    tagged = [n for n, c in enumerate(notebook.cells, start=1) if "parameters" in c.metadata.get("tags", [])]
     if len(tagged) != 1:
-        where = f"cells {', '.join(str(i + 1) for i in tagged)} are" if tagged else "no cell is"
-        raise PageError(f"{path.name}: {where} tagged 'parameters'; tag exactly one")
-    cell = notebook.cells[tagged[0]]
+        found = f"cells {', '.join(map(str, tagged))} are" if tagged else "no cell is"
+        raise PageError(f"{path.name}: {found} tagged 'parameters'; tag exactly one")
+    where, cell = f"{path.name}, cell {tagged[0]}", notebook.cells[tagged[0] - 1]
     if cell.cell_type != "code":
-        raise PageError(f"{path.name}, cell {tagged[0] + 1}: tagged 'parameters' but not a code cell")
-    defaults, types = _read_parameters(cell.source, f"{path.name}, cell {tagged[0] + 1}")
+        raise PageError(f"{where}: tagged 'parameters' but not a code cell")
+    defaults, types = _read_parameters(cell.source, where)
     _check_cells(notebook, tagged[0], types, path.name)
-    after, minutes, contract = _read_metadata(notebook.metadata.get("ml4ops", {}), path.name)
-    page = Page(path, notebook, defaults, types, after, minutes, contract)
+    about = _read_metadata(notebook.metadata.get("ml4ops", {}), path.name)
+    contract = about.contract
     if unknown := sorted(contract.parameters_named() - set(types)):
         raise PageError(f"{path.name}: metadata ml4ops.contract: the page has no parameter {unknown[0]}")
-    _check_ranges(page, defaults, f"{path.name}, cell {tagged[0] + 1}")
-    return page
-
-
-HIDING = re.compile(
-    r"^\s*(?:%%capture\b|!(?![\[=])|%%?(?:sx|system)\b|%%\w+\b.*--(?:no-raise-error|bg)\b)"
-    r"|^[^=!#\n]+=\s*(?:!|%(?:sx|system)\b)"
-    r"|^[^#\n]*(?:\bos|get_ipython\(\))\.system\("
-    r"|(?:^|[:;])[ \t]*(?:exit|quit)\b *(?:[(#;]|$)",
-    re.MULTILINE,
-)
-"""What hides that something went wrong: outputs captured, exit codes of commands lost, a kernel told to go home."""
+    _check_limits(contract, defaults, where)
+    after, extra = tuple(about.after), about.extra
+    return Page(path, notebook, defaults, types, after, about.minutes, contract, about.exclusive, extra)
 
 
 def _check_cells(notebook: NotebookNode, parameters: int, types: Iterable[str], name: str) -> None:
-    """Refuse code that would let a failure, or a parameter without effect, pass in silence."""
     for number, cell in enumerate(notebook.cells, start=1):
-        if cell.cell_type != "code" or number == parameters + 1:
+        if cell.cell_type != "code" or number == parameters:
             continue
-        if found := HIDING.search(cell.source):
-            start = cell.source.rfind("\n", 0, found.end() - 1) + 1
-            line = cell.source[start:].strip().splitlines()[0]
-            raise PageError(f"{name}, cell {number}: `{line}` hides failures; write Python that raises")
-        program = parse_cell(cell.source)
-        bound = set(_bound(program)) if program else set()
-        if anew := [parameter for parameter in types if parameter in bound]:
-            raise PageError(f"{name}, cell {number}: sets parameter {anew[0]} anew; only cell {parameters + 1} may")
+        if hidden := hides_failures(cell.source):
+            raise PageError(f"{name}, cell {number}: `{hidden}` hides failures; write Python that raises")
+        if again := sorted(bound_names(cell.source) & set(types)):
+            raise PageError(f"{name}, cell {number}: sets parameter {again[0]} again; only cell {parameters} may")
 
 
-def _bound(node: ast.AST) -> Iterator[str]:
-    """Names that a cell binds for the cells after it: not those inside a function, a class or a comprehension."""
-    match node:
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            yield name
-            for child in ast.walk(node):
-                if isinstance(child, ast.Global):
-                    yield from child.names
-            return
-        case ast.Lambda():
-            return
-        case ast.Name(id=name, ctx=ast.Store()):
-            yield name
-        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
-            yield name
-        case ast.Import() | ast.ImportFrom():
-            yield from (found.asname or found.name.partition(".")[0] for found in node.names)
-    inner = node.target if isinstance(node, ast.comprehension) else None
-    for child in ast.iter_child_nodes(node):
-        if child is not inner:
-            yield from _bound(child)
-
-
-def _check_ranges(page: Page, values: Mapping[str, Value], where: str) -> None:
-    """Refuse a value outside the range that the page declares."""
-    for name, limits in page.contract.parameters.items():
-        if name in values and (wanted := missed(values[name], limits)):
-            raise PageError(f"{where}: parameter {name} is {values[name]!r}; the page takes {wanted}")
+def _check_limits(contract: Contract, values: Mapping[str, Value], where: str) -> None:
+    """Refuse a value outside the limits that the page declares."""
+    for name, limits in contract.parameters.items():
+        if name in values and not limits.allow(values[name]):
+            raise PageError(f"{where}: parameter {name} is {values[name]!r}; the page takes {limits}")
 
 
 def _read_parameters(source: str, where: str) -> tuple[dict[str, Value], dict[str, str]]:
@@ -203,50 +179,25 @@ def _read_parameters(source: str, where: str) -> tuple[dict[str, Value], dict[st
     return defaults, types
 
 
-HALF = re.compile("[\ud800-\udfff]")
-"""Halves of a character, as they come from bytes that are no UTF-8."""
-
-
 def _fits(value: object, declared: str) -> bool:
     """Whether a value has the declared type; a whole number may stand for a float, a truth value only for itself.
 
-    No number is infinite or undefined, and no text holds half a character: neither reaches a notebook as it is.
+    No number is infinite or undefined: papermill can't hand it to a notebook as it is.
     """
     if isinstance(value, bool):
         return declared == "bool"
     if isinstance(value, float) and not math.isfinite(value):
         return False
-    if isinstance(value, str) and not value.isascii() and HALF.search(value):
-        return False
     return isinstance(value, int | float if declared == "float" else TYPES[declared])
 
 
-KNOWN = ("after", "contract", "copy", "exclusive", "extra", "minutes", "projects", "reads", "run")
-"""What a notebook's metadata may say under ``ml4ops``."""
-
-
-def _read_metadata(metadata: object, name: str) -> tuple[tuple[str, ...], float, Contract]:
-    """``after``, ``minutes`` and ``contract`` of the notebook's own metadata."""
-    if not isinstance(metadata, Mapping):
-        raise PageError(f"{name}: metadata 'ml4ops' is not a mapping")
-    if unknown := sorted(set(metadata) - set(KNOWN)):
-        raise PageError(f"{name}: metadata ml4ops.{unknown[0]} is unknown; write one of {', '.join(KNOWN)}")
-    after, minutes = metadata.get("after", []), metadata.get("minutes", 1)
-    if not isinstance(after, list) or not all(isinstance(a, str) for a in after):
-        raise PageError(f"{name}: metadata ml4ops.after is {after!r}; give a list of page names")
-    if isinstance(minutes, bool) or not isinstance(minutes, int | float) or minutes <= 0:
-        raise PageError(f"{name}: metadata ml4ops.minutes is {minutes!r}; give a number above 0")
-    if not isinstance(metadata.get("exclusive", False), bool):
-        raise PageError(f"{name}: metadata ml4ops.exclusive is {metadata['exclusive']!r}; give true or false")
-    if not isinstance(extra := metadata.get("extra", ""), str) or ("extra" in metadata and not extra):
-        raise PageError(f"{name}: metadata ml4ops.extra is {extra!r}; name an extra of pyproject.toml, or leave it out")
-    for key in ("reads", "projects"):
-        if not isinstance(given := metadata.get(key, []), list) or not all(isinstance(n, str) and n for n in given):
-            raise PageError(f"{name}: metadata ml4ops.{key} is {given!r}; give a list of names")
+def _read_metadata(written: object, name: str) -> Metadata:
+    if isinstance(written, Mapping):  # in an executed notebook the runner adds facts about the run
+        written = {key: value for key, value in written.items() if key != "run"}
     try:
-        return tuple(after), float(minutes), read_contract(metadata.get("contract", {}))
-    except ContractError as error:
-        raise PageError(f"{name}: metadata ml4ops.{error}") from error
+        return Metadata.model_validate(written)
+    except ValidationError as error:
+        raise PageError(f"{name}: {first_mistake(error, 'metadata ml4ops')}") from None
 
 
 def choose_parameters(page: Page, given: Mapping[str, Value]) -> dict[str, Value]:
@@ -265,7 +216,7 @@ def choose_parameters(page: Page, given: Mapping[str, Value]) -> dict[str, Value
             raise PageError(f"{page.path.name}: no parameter {name!r}; it has {', '.join(page.types) or 'none'}")
         if not _fits(value, page.types[name]):
             raise PageError(f"{page.path.name}: parameter {name} is {page.types[name]}, got {value!r}")
-    _check_ranges(page, given, page.path.name)
+    _check_limits(page.contract, given, page.path.name)
     return page.defaults | dict(given)
 
 
@@ -291,12 +242,9 @@ def find_pages(folder: Path, wanted: Sequence[str] = ()) -> list[Page]:
     Raises:
         PageError: the folder has no notebook, a name fits none or several, or a page fails its checks.
     """
-    paths = sorted(folder.glob("*.ipynb"))
-    if not paths:
+    if not (paths := sorted(folder.glob("*.ipynb"))):
         raise PageError(f"{folder}: no notebook there; run from the root of the repository")
-    if not wanted:
-        return [load_page(p) for p in paths]
-    return [load_page(p) for p in sorted({_one_path(paths, w) for w in wanted})]
+    return [load_page(p) for p in (sorted({_one_path(paths, w) for w in wanted}) if wanted else paths)]
 
 
 def _one_path(paths: Sequence[Path], wanted: str) -> Path:
@@ -308,7 +256,7 @@ def _one_path(paths: Sequence[Path], wanted: str) -> Path:
     return fitting[0]
 
 
-def check_order(pages: Iterable[Page]) -> None:
+def check_order(pages: Collection[Page]) -> None:
     """Check that ``after`` names pages that exist, without a circle.
 
     Args:
@@ -317,12 +265,10 @@ def check_order(pages: Iterable[Page]) -> None:
     Raises:
         PageError: a page waits for one that does not exist, or for itself in the end.
     """
-    pages = list(pages)
     for page in pages:
-        for name in page.after:
-            if not page.path.with_name(f"{name}.ipynb").exists():
-                raise PageError(f"{page.path.name}: is to run after {name!r}, which is no page")
+        if missing := [name for name in page.after if not page.path.with_name(f"{name}.ipynb").exists()]:
+            raise PageError(f"{page.path.name}: is to run after {missing[0]!r}, which is not a page")
     try:
-        TopologicalSorter({p.name: p.after for p in pages}).prepare()
+        TopologicalSorter({page.name: page.after for page in pages}).prepare()
     except CycleError as error:
         raise PageError(f"pages wait for each other: {' → '.join(error.args[1])}") from error

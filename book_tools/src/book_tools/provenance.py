@@ -9,17 +9,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-LENGTH = 12
-"""Characters of a hash that are shown."""
+ROWS = {
+    "commit": "commit",
+    "data": "hash of the data",
+    "lock": "hash of the locked packages",
+    "python": "Python",
+    "processor": "processor",
+}
+"""What the box shows beside parameters and duration, and in which words."""
 
 
-def surroundings(lock: Path) -> dict[str, str]:
+def run_provenance(lock: Path) -> dict[str, str]:
     """What all pages of a run share: commit, hash of the lock file, processor, Python.
 
     Args:
         lock: the lock file of the environment; it may be missing.
     """
-    locked = hashlib.sha256(lock.read_bytes()).hexdigest()[:LENGTH] if lock.exists() else "none"
+    locked = hashlib.sha256(lock.read_bytes()).hexdigest()[:12] if lock.exists() else "none"
     return {"commit": commit(), "lock": locked, "processor": processor(), "python": platform.python_version()}
 
 
@@ -34,25 +40,15 @@ def commit() -> str:
 
 
 def processor() -> str:
-    """Name of the processor as far as the system tells it."""
+    """Name of the processor, as far as the system knows it."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return next(iter(names), "") or platform.processor() or platform.machine()
-
-
-ROWS = {
-    "commit": "commit",
-    "data": "hash of the data",
-    "lock": "hash of the locked packages",
-    "python": "Python",
-    "processor": "processor",
-}
-"""What the box shows beside parameters and duration, and in which words."""
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "") or platform.processor() or platform.machine()
 
 
 def box(run: Mapping[str, Any]) -> str:
-    """A page's last words, as MyST: what its outputs were made from.
+    """The end of a page, as MyST: what its outputs were made from.
 
     Args:
         run: facts about the run, as in the page's ``metadata.ml4ops.run``; without ``provenance`` there is no box.
@@ -72,10 +68,6 @@ def box(run: Mapping[str, Any]) -> str:
     known = run["provenance"] | {"data": (run.get("record") or {}).get("data")}
     rows = {words: known[name] for name, words in ROWS.items() if known.get(name)}
     rows |= run["parameters"] | {"duration": f"{run['seconds']:.0f} s"}
-    lines = [
-        ":::{admonition} How this page was made",
-        ":class: note dropdown provenance",
-        "| made from | which |",
-        "|---|---|",
-    ]
-    return "\n".join([*lines, *(f"| {name} | {value} |" for name, value in rows.items()), ":::"])
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    head = ":::{admonition} How this page was made\n:class: note dropdown provenance\n| made from | which |\n|---|---|"
+    return f"{head}\n{table}\n:::"

@@ -13,12 +13,12 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 from nbformat import NotebookNode
 
+from .contract_checks import broken_promises, cache_folder
 from .execute import Run
 from .jobs import Job, prepare, run_facts
-from .judging import broken_promises, cache_folder
 from .keys import environment_key, outputs_key
 from .pages import Page, PageError, Value, check_order
-from .provenance import surroundings
+from .provenance import run_provenance
 from .publish import publish, write_notebook
 from .run_errors import find_failure
 
@@ -97,7 +97,7 @@ def run_pages(
                 waiting.append(job)
         for lost in [name for name, outcome in outcomes.items() if outcome.state == "failed"]:
             _skip_followers(lost, waiting, record)
-        about = surroundings(lock)
+        about = run_provenance(lock)
 
         def start(job: Job, threads: int) -> Run:
             return Run(job.page, job.parameters, threads, cell_timeout)

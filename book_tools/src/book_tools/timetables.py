@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from .jobs import run_facts
@@ -39,8 +38,11 @@ def timetable(plan: Plan) -> str:
     Args:
         plan: read from executed pages; a page that was not run shows a dash.
     """
+    groups: dict[tuple[str, str], list[PlannedRun]] = {}
+    for run in plan.runs:
+        groups.setdefault((run.part, run.page.name), []).append(run)
     rows, work, machine = [], 0.0, 0.0
-    for part, runs in _by_part_and_page(plan):
+    for (part, _), runs in groups.items():
         page = runs[0].page
         seconds = float(str(run_facts(page.notebook).get("seconds", 0)))
         times = f" × {len(runs)}" if len(runs) > 1 else ""
@@ -50,11 +52,3 @@ def timetable(plan: Plan) -> str:
         work, machine = work + page.minutes, machine + seconds * len(runs) / 60
     total = f"| **in all** | | **{work:g}** | {f'**{machine:.1f}**' if machine else '–'} |"
     return "\n".join((*HEAD, *rows, total))
-
-
-def _by_part_and_page(plan: Plan) -> Iterator[tuple[str, list[PlannedRun]]]:
-    """Runs of the same page in the same part, in the order of the plan."""
-    groups: dict[tuple[str, str], list[PlannedRun]] = {}
-    for run in plan.runs:
-        groups.setdefault((run.part, run.page.name), []).append(run)
-    return ((part, runs) for (part, _), runs in groups.items())
