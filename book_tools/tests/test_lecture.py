@@ -14,10 +14,10 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from book_tools.copies import set_defaults
 from book_tools.lecture import run_lecture
 from book_tools.lecture_log import log_results
 from book_tools.notebook_html import write_notebook_html
+from book_tools.parameter_cells import set_defaults
 from book_tools.plans import PlanError, read_plan
 from book_tools.publish import RECORD_MIME
 from book_tools.runner import Outcome

@@ -17,9 +17,9 @@ from typing import Literal
 import pooch
 from filelock import FileLock, Timeout
 
-from .copies import with_parameters
 from .jobs import run_facts
 from .pages import Page, Value, load_page, read_notebook
+from .parameter_cells import with_parameters
 from .plans import Plan, PlanError, PlannedRun
 from .publish import write_notebook
 from .runner import Outcome, run_pages

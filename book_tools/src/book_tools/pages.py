@@ -222,7 +222,7 @@ def _fits(value: object, declared: str) -> bool:
     return isinstance(value, int | float if declared == "float" else TYPES[declared])
 
 
-KNOWN = ("after", "contract", "copy", "exclusive", "extra", "minutes", "projects", "reads", "run")
+KNOWN = ("after", "contract", "exclusive", "extra", "minutes", "projects", "reads", "run")
 """What a notebook's metadata may say under ``ml4ops``."""
 
 

@@ -17,8 +17,6 @@ from .writing import ESCAPE, replace_text
 
 RECORD_MIME = "application/vnd.ml4ops.lesson+json"
 """The same as ``lesson.RECORD_MIME``, which can't be imported here without loading torch."""
-ANSWER = "answer"
-"""Tag of cells that a student wrote: their figures are for nobody but the student, and need no words."""
 
 
 def publish(
@@ -40,8 +38,7 @@ def publish(
         The page with outputs, and what the run wrote to standard error.
 
     Raises:
-        PageError: the code cells differ in number, or a cell that no student wrote shows several figures or one
-            without alt text.
+        PageError: the code cells differ in number, or a cell shows several figures or one without alt text.
     """
     page = copy.deepcopy(source)
     ours, theirs = code_cells(page), code_cells(executed)
@@ -55,8 +52,7 @@ def publish(
         run |= _take_record(cell)
         if "setup" in cell.metadata.get("tags", []):
             cell.metadata.tags.append("hide-input")
-        if ANSWER not in cell.metadata.get("tags", []):
-            _place_alt_text(cell, f"{name}, cell {number}")
+        _place_alt_text(cell, f"{name}, cell {number}")
     if "language_info" in executed.metadata:
         page.metadata["language_info"] = copy.deepcopy(executed.metadata.language_info)
     page.metadata["ml4ops"] = page.metadata.get("ml4ops", {}) | {"run": run}
