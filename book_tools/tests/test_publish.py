@@ -63,6 +63,12 @@ def test_standard_error_stays_off_the_page(source):
     assert errors == "stderr\nstderr\n"
 
 
+def test_a_page_is_the_same_where_progress_bars_are_widgets(source):
+    bar = output(**{press.WIDGET_MIME: {"model_id": "1"}, "text/plain": "epoch 1:   0%|          |"})
+    page, _ = press.publish(source, executed(source, [bar, output(**{"text/plain": "done"})], [bar]), {})
+    assert [o.data for cell in page.cells[2:4] for o in cell.outputs] == [{"text/plain": "done"}]
+
+
 def test_a_page_ends_with_what_its_outputs_were_made_from(source):
     run = {"seconds": 61.2, "parameters": {"profile": "smoke", "seed": 3}}
     run["provenance"] = {"commit": "1a2b3c with local changes", "lock": "4d5e", "processor": "Abacus 3"}

@@ -30,7 +30,6 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_lecture(commands)
     _add_handout(commands)
-    _add_collect(commands)
     _add_alone(commands)
     _add_site(commands)
     _add_slides(commands)
@@ -158,69 +157,29 @@ def _lecture(options: argparse.Namespace) -> int:
 
 
 def _add_handout(commands: Commands) -> None:
-    parser = commands.add_parser("handout", help="write students' copies of a plan's pages, without solutions")
+    parser = commands.add_parser("handout", help="write an nbgrader course from a plan's pages")
     parser.add_argument("plan", type=Path, metavar="PLAN.yml", help="such as book/lectures/half_day.yml")
-    owners = parser.add_mutually_exclusive_group(required=True)
-    owners.add_argument(
-        "--students", type=Path, metavar="CSV", help="with a column name, and one group if there are any"
-    )
-    owners.add_argument("--groups", type=positive, metavar="N", help="copies for N groups")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the course's folder, new or not")
     parser.add_argument("--notebooks", type=Path, default=Path("notebooks"), help="folder of the pages")
     parser.set_defaults(call=_handout)
 
 
 def _handout(options: argparse.Namespace) -> int:
-    from .handout import given_out, write_handout
-    from .owners import HandoutError, number_groups, read_students
+    from .handout import HandoutError, released_runs, write_course
     from .pages import PageError
     from .plans import PlanError, read_plan
 
     try:
         plan = read_plan(options.plan, options.notebooks)
-        owners = (
-            read_students(options.students, plan.title)
-            if options.students
-            else number_groups(options.groups, plan.title)
-        )
-        students = write_handout(plan, owners, options.out)
+        source = write_course(plan, options.plan.stem, options.out)
     except (PlanError, HandoutError, PageError) as error:
         print(error, file=sys.stderr)
         return 2
-    for run, others in given_out(plan):
+    for run, others in released_runs(plan):
         if others:
             left = ", ".join(other.name for other in others)
-            print(f"{run.page.name}: given out is {run.name}, left out {left}; every copy has a seed of its own")
-    print(f"{len(owners)} {'copy' if len(owners) == 1 else 'copies'}: {students}")
-    return 0
-
-
-def _add_collect(commands: Commands) -> None:
-    parser = commands.add_parser("collect", help="tell what came back of a handout")
-    parser.add_argument("folder", type=Path, metavar="DIR", help="of the handout, with the students' folders put back")
-    parser.add_argument("--run", action="store_true", help="run the answers, as yourself, instead of reading outputs")
-    parser.add_argument("--jobs", type=positive, default=1, help="most pages at a time; default: 1")
-    parser.add_argument("--cell-timeout", type=positive, default=600, metavar="SECONDS", help="default: 600")
-    parser.set_defaults(call=_collect)
-
-
-def _collect(options: argparse.Namespace) -> int:
-    from .collect import collect
-    from .owners import HandoutError
-    from .pages import PageError
-    from .results import write_results
-
-    settings = {name: getattr(options, name) for name in ("run", "jobs", "cell_timeout")}
-    try:
-        collected = collect(options.folder, report=_report, **settings)
-    except (HandoutError, PageError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    for line in collected.strays:
-        print(f"left over: {line}", file=sys.stderr)
-    for state, count in sorted(Counter(answer.state for answer in collected.answers).items()):
-        print(f"{count:5d} {state}")
-    print(*write_results(collected, options.folder), sep="\n")
+            print(f"{run.page.name}: given out is {run.name}, left out {left}")
+    print(f"the pages with solutions are in {source}; {options.out / 'README.md'} says what to type next")
     return 0
 
 

@@ -1,32 +1,76 @@
-"""Students' copies of a plan's pages: no solutions, a seed and so a data set for each, and a place for each answer."""
+"""An nbgrader course from a plan's pages: solutions in the answer cells, and below each a cell that grades the answer.
+
+nbgrader takes the solutions and the tests out of what it releases, puts the tests back into what comes back, and keeps
+the grades. The folder's README says what to type.
+"""
 
 from __future__ import annotations
 
+import ast
 import copy
-import json
-import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 
-import nbformat
-import yaml
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
 
-from .copies import solutions_in, with_parameters, without_solutions
-from .owners import HandoutError, Owner
+from ml4ops_helpers.exercises import Exercise
+
+from .parameter_cells import with_parameters
 from .plans import Plan, PlannedRun
 from .publish import write_notebook
-from .readme import page_title
+from .solutions import TAG, exercise_of
+from .writing import replace_text
 
-LIST = "handout.json"
-"""File that tells what was given to whom."""
-EXERCISE_TAG = "exercise"
-"""Tag of the code cells in which answers are written."""
+BLANK = "    return ..."
+"""Body of every stub; what nbgrader puts in place of a solution."""
+TEST = """\
+# Graded here: exercise {exercise.name}. Leave this cell as it is.
+### BEGIN HIDDEN TESTS
+from ml4ops_helpers.exercises import grade
+
+verdict = grade("{exercise.name}", {exercise.function})
+assert verdict.state == "right", verdict.text
+### END HIDDEN TESTS"""
+CONFIG = f"""\
+import os
+import sys
+from pathlib import Path
+
+c = get_config()
+c.ClearSolutions.code_stub = {{"python": "{BLANK.strip()}"}}
+# Cells that are not answers are graded as they were given out, but students may change them to try things.
+c.LockCells.lock_readonly_cells = False
+c.OverwriteCells.add_missing_cells = True
+c.Execute.timeout = 1800  # seconds a cell
+# What students' pages leave for each other, such as networks, stays out of your own cache.
+os.environ["ML4OPS_CACHE"] = str(Path(__file__).parent / "cache")
+# nbgrader calls alembic by name, pages call dvc: both lie beside this Python, also where no environment is activated.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+"""
+README = """\
+# {title}
+
+`source/{assignment}` holds the pages with solutions: keep it. Type here, in this folder:
+
+```bash
+nbgrader generate_assignment {assignment}   # writes release/{assignment}, to give out
+nbgrader db student import students.csv     # once: columns id, first_name, last_name, email
+# put the notebooks that come back into submitted/ID/{assignment}, under the names that they had
+nbgrader autograde {assignment}             # runs every answer, as you
+nbgrader generate_feedback {assignment}     # writes feedback/ID/{assignment}, pages to give back
+nbgrader export                             # writes grades.csv
+```
+
+Name one student with `--student ID`; grade again with `--force`.
+"""
 
 
-def given_out(plan: Plan) -> list[tuple[PlannedRun, list[PlannedRun]]]:
+class HandoutError(Exception):
+    """The course can't be written; the message says what is in the way."""
+
+
+def released_runs(plan: Plan) -> list[tuple[PlannedRun, list[PlannedRun]]]:
     """The run of each page that is given out, which is the plan's first, and those that are left out for it.
 
     Args:
@@ -40,102 +84,85 @@ def given_out(plan: Plan) -> list[tuple[PlannedRun, list[PlannedRun]]]:
     return [(first, others) for first, *others in groups]
 
 
-def write_handout(plan: Plan, owners: Sequence[Owner], out: Path) -> Path:
-    """Write the copies: ``students/NAME/`` to give away, the rest for the teacher.
-
-    The same plan, pages and names give the same bytes.
+def write_course(plan: Plan, assignment: str, out: Path) -> Path:
+    """Write a plan's pages as an assignment of an nbgrader course.
 
     Args:
         plan: from ``read_plan``; of a page with several sets of parameters, the first is given out.
-        owners: from ``read_students`` or ``number_groups``.
-        out: a new folder.
+        assignment: its name.
+        out: folder of the course; one that is there already gets another assignment and keeps its settings.
 
     Returns:
-        The folder of the students' folders.
+        The folder of the assignment's sources.
 
     Raises:
-        HandoutError: the folder is there already and may hold work that came back, or a page has no seed.
-        PageError: a page seems to hold a solution that can't be taken out.
+        HandoutError: the course has this assignment already.
+        PageError: a cell tagged ``exercise`` checks no exercise of the book.
     """
-    if out.exists() and any(out.iterdir()):
-        raise HandoutError(f"{out}: is there already and may hold students' work; give a new folder")
-    runs = [run for run, _ in given_out(plan)]
-    if seedless := [run.page.path.name for run in runs if run.page.types.get("seed") != "int"]:
-        raise HandoutError(f"{seedless[0]}: has no parameter seed: int, so that all copies would be the same")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:
-        part = Path(beside) / out.name
-        _write(plan, runs, owners, part)
-        if out.exists():
-            out.rmdir()  # empty, as was checked above
-        part.replace(out)
-    return out / "students"
+    source = out / "source" / assignment
+    if source.exists():
+        raise HandoutError(f"{source}: students may have this assignment already; rename the plan, or give a new --out")
+    pages = {run.page.path.name: assignment_page(run) for run, _ in released_runs(plan)}
+    for name, page in pages.items():
+        write_notebook(page, source / name)
+    if not (out / "nbgrader_config.py").exists():
+        replace_text(out / "nbgrader_config.py", CONFIG)
+    replace_text(out / "README.md", README.format(title=plan.title, assignment=assignment))
+    return source
 
 
-def _write(plan: Plan, runs: Sequence[PlannedRun], owners: Sequence[Owner], part: Path) -> None:
-    """All files of a handout."""
-    originals = [(run, with_answer_cells(run.page.notebook, run.page.path.name)) for run in runs]
-    for run, notebook in originals:
-        write_notebook(with_parameters(notebook, run.parameters), part / "originals" / run.page.path.name)
-        for owner in owners:
-            own = with_parameters(notebook, run.parameters | {"seed": owner.seed})
-            own.metadata.setdefault("ml4ops", {})["copy"] = {"owner": owner.folder, "title": plan.title}
-            write_notebook(own, part / "students" / owner.folder / run.page.path.name)
-    for owner in owners:
-        (part / "students" / owner.folder / "README.txt").write_text(_readme(plan.title, owner, runs), encoding="utf-8")
-    facts = {"title": plan.title, "pages": [run.page.path.name for run in runs], "owners": [asdict(o) for o in owners]}
-    (part / LIST).write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (part / "seeds.yml").write_text(_seeds_plan(plan.title, runs, owners), encoding="utf-8")
-
-
-def with_answer_cells(notebook: NotebookNode, name: str) -> NotebookNode:
-    """Copy of a page without solutions; an exercise that has no code cell gets one for the answer.
+def assignment_page(run: PlannedRun) -> NotebookNode:
+    """A page as nbgrader takes it: answers solved and graded, all other code fixed.
 
     Args:
-        notebook: the page.
-        name: its file name, for messages.
+        run: the page with its parameters.
 
     Raises:
-        PageError: a cell seems to hold a solution still.
+        PageError: a cell tagged ``exercise`` checks no exercise of the book.
     """
-    without_solutions(notebook, name)  # what it refuses, it tells with the numbers of these cells
-    wanted = {cell.id: [m["number"] for m in solutions_in(cell.source) if m["number"]] for cell in notebook.cells}
-    marked = copy.deepcopy(notebook)
+    page = copy.deepcopy(with_parameters(run.page.notebook, run.parameters))
     cells = []
-    for cell in marked.cells:
+    for number, cell in enumerate(page.cells, start=1):
         cells.append(cell)
-        for number in wanted.get(cell.id, []):
-            source = f"# Exercise {number}: write your answer below this line.\n"
-            tags = {"tags": [EXERCISE_TAG]}
-            cells.append(nbformat.v4.new_code_cell(source, id=f"answer-{number}", metadata=tags))  # type: ignore[no-untyped-call]
-    marked.cells = cells
-    return without_solutions(marked)
+        if TAG in cell.metadata.get("tags", []):
+            exercise = exercise_of(cell, f"{run.page.path.name}, cell {number}")
+            cell.source = solved_cell(exercise)
+            cell.metadata["nbgrader"] = _role(cell.id, solution=True)
+            test = new_code_cell(TEST.format(exercise=exercise), id=f"test-{exercise.key}")  # type: ignore[no-untyped-call]
+            test.metadata["nbgrader"] = _role(test.id, grade=True, locked=True, points=1)
+            cells.append(test)
+        elif cell.cell_type == "code":
+            cell.metadata["nbgrader"] = _role(cell.id, locked=True)
+    page.cells = cells
+    return page
 
 
-def _readme(title: str, owner: Owner, runs: Sequence[PlannedRun]) -> str:
-    pages = [
-        f"  {run.page.path.name}   {page_title(run.page.notebook)}, about {run.page.minutes:g} minutes" for run in runs
-    ]
-    lines = [
-        title,
-        f"For: {', '.join(owner.names)}",
-        "",
-        *pages,
-        "",
-        "Open the notebooks in Jupyter, or upload them to Google Colab, and run the cells from the first to the last.",
-        f"Your seed is {owner.seed}. It makes a world of your own: your numbers differ from those of the others.",
-        "Answer in the exercise cells near the end of each notebook. Add no cells there; leave the seed as it is.",
-        "Save, and give back this folder, with the notebooks under their names.",
-    ]
-    return "\n".join(lines) + "\n"
+def solved_cell(exercise: Exercise) -> str:
+    """The learner's cell of an exercise, with the solution between nbgrader's marks.
+
+    Args:
+        exercise: any exercise.
+
+    >>> from ml4ops_helpers.exercises import find
+    >>> print(solved_cell(find("10.2")))
+    def draw(low, high, u):
+        ### BEGIN SOLUTION
+        return low * (high / low) ** u
+        ### END SOLUTION
+    <BLANKLINE>
+    <BLANKLINE>
+    check("10.2", draw)
+    """
+    function = ast.parse(exercise.solution).body[-1]
+    assert isinstance(function, ast.FunctionDef)
+    body = exercise.solution.splitlines()[function.body[0].lineno - 1 : function.end_lineno]
+    marked = ["    ### BEGIN SOLUTION", *body, "    ### END SOLUTION"]
+    return exercise.cell.replace(BLANK, "\n".join(marked))
 
 
-def _seeds_plan(title: str, runs: Sequence[PlannedRun], owners: Sequence[Owner]) -> str:
-    """A plan that runs every page with every seed given out, so that a teacher knows beforehand that they work."""
-    entries = []
-    for run in runs:
-        cases = {f"seed-{owner.seed}": {"seed": owner.seed} for owner in owners}
-        fixed = {name: value for name, value in run.parameters.items() if name != "seed"}
-        entries.append({"pages": [run.page.name], "parameters": fixed, "cases": cases})
-    text: str = yaml.safe_dump({"title": f"{title}: every seed", "runs": entries}, sort_keys=False, allow_unicode=True)
-    return text
+def _role(
+    grade_id: str, *, solution: bool = False, grade: bool = False, locked: bool = False, points: int | None = None
+) -> dict[str, object]:
+    """What nbgrader wants to know of a cell."""
+    role = {"grade_id": grade_id, "solution": solution, "grade": grade, "locked": locked, "task": False}
+    return role | {"schema_version": 3} | ({"points": points} if grade else {})

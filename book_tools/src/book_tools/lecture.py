@@ -17,8 +17,8 @@ from typing import Any
 import pooch
 from filelock import FileLock, Timeout
 
-from .copies import with_parameters
 from .pages import Page, load_page
+from .parameter_cells import with_parameters
 from .plans import Plan, PlanError, PlannedRun
 from .publish import write_notebook
 from .runner import Outcome, run_pages

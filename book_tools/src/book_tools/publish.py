@@ -17,8 +17,8 @@ from .writing import ESCAPE, replace_text
 
 RECORD_MIME = "application/vnd.ml4ops.lesson+json"
 """The same as ``lesson.RECORD_MIME``, which can't be imported here without loading torch."""
-ANSWER = "answer"
-"""Tag of cells that a student wrote: their figures are for nobody but the student, and need no words."""
+WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
+"""Marks a widget, such as a progress bar where ipywidgets is installed: dead on a page, drawn by foreign scripts."""
 
 
 def publish(
@@ -26,9 +26,9 @@ def publish(
 ) -> tuple[NotebookNode, str]:
     """Put the outputs of a run into the source.
 
-    Standard error is taken out, alt texts of figures move to where the site looks for them, cells tagged ``setup``
-    are folded, the lesson's record moves from its output to the metadata, and the machine's paths are left behind.
-    A box at the end tells what the outputs were made from.
+    Standard error and widgets are taken out, alt texts of figures move to where the site looks for them, cells tagged
+    ``setup`` are folded, the lesson's record moves from its output to the metadata, and the machine's paths are left
+    behind. A box at the end tells what the outputs were made from.
 
     Args:
         source: the page as it is now.
@@ -40,8 +40,7 @@ def publish(
         The page with outputs, and what the run wrote to standard error.
 
     Raises:
-        PageError: the code cells differ in number, or a cell that no student wrote shows several figures or one
-            without alt text.
+        PageError: the code cells differ in number, or a cell shows several figures or one without alt text.
     """
     page = copy.deepcopy(source)
     ours, theirs = code_cells(page), code_cells(executed)
@@ -50,13 +49,13 @@ def publish(
     run, errors = dict(run), []
     for (number, cell), (_, done) in zip(ours, theirs, strict=True):
         errors += [o.text for o in done.outputs if o.output_type == "stream" and o.name == "stderr"]
-        cell.outputs = [o for o in copy.deepcopy(done.outputs) if o.get("name") != "stderr"]
+        shown = [o for o in done.outputs if o.get("name") != "stderr" and WIDGET_MIME not in o.get("data", {})]
+        cell.outputs = copy.deepcopy(shown)
         cell.execution_count = done.execution_count
         run |= _take_record(cell)
         if "setup" in cell.metadata.get("tags", []):
             cell.metadata.tags.append("hide-input")
-        if ANSWER not in cell.metadata.get("tags", []):
-            _place_alt_text(cell, f"{name}, cell {number}")
+        _place_alt_text(cell, f"{name}, cell {number}")
     if "language_info" in executed.metadata:
         page.metadata["language_info"] = copy.deepcopy(executed.metadata.language_info)
     page.metadata["ml4ops"] = page.metadata.get("ml4ops", {}) | {"run": run}

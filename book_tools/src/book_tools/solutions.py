@@ -31,12 +31,20 @@ def add_solutions(page: NotebookNode, name: str = "page") -> None:
     for number, cell in enumerate(page.cells, start=1):
         cells.append(cell)
         if TAG in cell.metadata.get("tags", []):
-            cells.append(_solution(_exercise_of(cell, f"{name}, cell {number}")))
+            cells.append(_solution(exercise_of(cell, f"{name}, cell {number}")))
     page.cells = cells
 
 
-def _exercise_of(cell: NotebookNode, where: str) -> Exercise:
-    """The exercise that a cell checks."""
+def exercise_of(cell: NotebookNode, where: str) -> Exercise:
+    """The exercise that a cell checks.
+
+    Args:
+        cell: a code cell tagged ``exercise``.
+        where: the page and cell, for messages.
+
+    Raises:
+        PageError: the cell does not call ``check``, or there is no such exercise.
+    """
     if not (called := CALL.search(cell.source)):
         raise PageError(f'{where} is tagged {TAG!r}, but no line of it begins with check("NN.N", …)')
     try:
