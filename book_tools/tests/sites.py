@@ -30,7 +30,9 @@ def write_site(root, pages):
     html.mkdir(parents=True)
     (root / "_config.yml").write_text(yaml.safe_dump(CONFIG))
     first, *others = pages
-    (root / "_toc.yml").write_text(yaml.safe_dump({"root": first, "chapters": [{"file": name} for name in others]}))
+    (root / "_toc.yml").write_text(
+        yaml.safe_dump({"format": "jb-book", "root": first, "chapters": [{"file": name} for name in others]})
+    )
     for name, text in pages.items():
         (html / f"{name}.html").write_text(text)
     (html / "search.html").write_text(page(text=SEARCH.replace("PAGES", str([f"{name}.html" for name in pages]))))
