@@ -13,6 +13,7 @@ import yaml
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from .extension import CLEAN
+from .house import insert_house
 from .keys import code_of
 from .optimise_assets import optimise_assets
 from .pages import PageError, read_notebook
@@ -133,6 +134,7 @@ def gather(root: Path, stage: Path, executed: Path) -> None:
     _copy(root / "_toc.yml", stage / "_toc.yml")
     (stage / "_config.yml").write_text(yaml.safe_dump(site_config(read_config(root))), encoding="utf-8")
     insert_timings(stage)
+    insert_house(root, stage)
     try:
         insert_topics(root, stage)
         write_timetables(stage)
