@@ -33,7 +33,7 @@ BROKEN = {
     "trapped": (page(TRAP), "keyboard: 80 steps do not reach the text"),
     "lost": (
         page(text="<h1>Lakes</h1><p>Lakes. <a href='#text'>More</a></p>"),
-        "the search for 'lakes', a word",
+        "the search for its title, 'Lakes', does not find it",
     ),
     "heavy": (page(f"<script>// {NOISE}</script>"), "kB, more than 600 (heavy.html"),
 }

@@ -91,15 +91,7 @@ def check_alone(pages: Sequence[Page], python: str, runtime: Path | None = None,
 
 
 def install_runtime(environment: Path, runtime: Path) -> None:
-    """Install what a runtime brings, one by one; what is for a GPU or has no wheel for this machine is left out.
-
-    Args:
-        environment: folder of the virtual environment.
-        runtime: list of ``name==version`` lines; other lines are ignored.
-
-    Raises:
-        AloneError: there is no such file, or nothing in it.
-    """
+    """Install what a runtime brings, one by one; what is for a GPU or has no wheel for this machine is left out."""
     if not runtime.is_file():
         raise AloneError(f"{runtime}: no such file; give a list of what the runtime brings, name==version a line")
     lines = [line.strip() for line in runtime.read_text(encoding="utf-8").splitlines()]
@@ -120,9 +112,6 @@ def install_wheel(environment: Path, extra: str, keep: bool) -> None:
         environment: folder of the virtual environment, with the wheel in ``wheel``.
         extra: of the wheel; "" for the core.
         keep: whether no package that is there may change; then it is installed by pip, as in Colab, which is slower.
-
-    Raises:
-        AloneError: it can't be installed, or a package changed.
     """
     (wheel,) = (environment / "wheel").glob("*.whl")
     (site,) = environment.glob("lib/python*/site-packages")
@@ -144,16 +133,7 @@ def install_wheel(environment: Path, extra: str, keep: bool) -> None:
 
 
 def run_alone(page: Page, environment: Path, threads: int = 1) -> str | None:
-    """Run a page in an empty folder, with an empty cache and no data, by the environment's own kernel.
-
-    Args:
-        page: the page.
-        environment: folder of the virtual environment.
-        threads: of the libraries that compute.
-
-    Returns:
-        Page, cell and reason when it fails, else None.
-    """
+    """Run a page in an empty folder, with an empty cache and no data; page, cell and reason when it fails."""
     with tempfile.TemporaryDirectory(prefix="ml4ops-alone-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         work, out, kernel = folder / "work", folder / "out.ipynb", folder / "jupyter/kernels/python3"

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
-import re
 import shutil
-from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -28,7 +26,7 @@ from playwright.async_api import (
     async_playwright,
 )
 
-from .probes import FIND_WORDS, KEYBOARD_STEP, MEASURE, RUN_AXE, SHOWN, STOPS_IN_TEXT
+from .probes import KEYBOARD_STEP, MEASURE, RUN_AXE, SHOWN, STOPS_IN_TEXT
 from .repository import read_config, repository_of
 from .site import SiteError, find_built, pages_of
 
@@ -244,25 +242,14 @@ class Visit:
             self.report(f"keyboard: {len(met)} steps do not reach the {place}")
 
     async def _search(self, page: Page) -> None:
-        """Search for the page by a word that it uses often."""
-        if not (word := own_word(await page.evaluate(FIND_WORDS))):
-            return
-        await page.goto(f"{self.address}search.html?q={quote(word)}", wait_until="load")
+        """Search for the page by its title."""
+        title = await page.locator("article.bd-article h1").first.evaluate("h => h.firstChild.textContent")
+        await page.goto(f"{self.address}search.html?q={quote(title)}", wait_until="load")
         found = f'#search-results a[href*="{Path(self.path).name}"]'
         try:
             await page.wait_for_selector(found, state="attached", timeout=SEARCH_TIME)
         except TimeoutError:
-            self.report(f"the search for {word!r}, a word of the page, does not find it")
-
-
-def own_word(words: Iterable[str]) -> str:
-    """The word of at least five letters that is used most often, the longest of several; "" where there is none.
-
-    >>> own_word(["the", "flood", "flooded", "flood", "water"])
-    'flood'
-    """
-    counts = Counter(w for w in words if re.fullmatch(r"[a-z]{5,}", w))
-    return max(counts, key=lambda w: (counts[w], len(w), w), default="")
+            self.report(f"the search for its title, {title!r}, does not find it")
 
 
 @cache

@@ -18,11 +18,7 @@ Rooms = Mapping[str, set[str]]
 
 
 def read_rooms(package: Path) -> Rooms:
-    """Rooms of a package by the imports in its files, those within functions, too.
-
-    Args:
-        package: folder of the package.
-    """
+    """Rooms of a package, given by its folder, by the imports in its files, also those within functions."""
     files = [(p, p.relative_to(package.parent).with_suffix("").parts) for p in sorted(package.rglob("*.py"))]
     rooms: dict[str, set[str]] = {parts[1]: set() for _, parts in files if parts[1] != "__init__"}
     for path, parts in files:
@@ -41,9 +37,6 @@ def read_rooms(package: Path) -> Rooms:
 
 def draw_house(rooms: Rooms) -> str:
     """SVG of rooms, each above those that it imports; an arrow that follows from others is left out.
-
-    Args:
-        rooms: as read from the imports.
 
     Raises:
         ValueError: rooms import each other in a circle.
@@ -70,11 +63,6 @@ def draw_house(rooms: Rooms) -> str:
 
 
 def insert_house(root: Path, stage: Path) -> None:
-    """Draw the picture that ``book/contributing.md`` shows, among the gathered sources; without that page do nothing.
-
-    Args:
-        root: folder of the book.
-        stage: folder of the gathered sources.
-    """
+    """Draw the picture that ``book/contributing.md`` shows, among the gathered sources that have that page."""
     if (stage / PAGE).exists():
         (stage / PICTURE).write_text(draw_house(read_rooms(root / "ml4ops_helpers")), encoding="utf-8")

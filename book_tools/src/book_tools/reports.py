@@ -31,21 +31,13 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
 
 
 def write_reports(outcomes: Sequence[Outcome], folder: Path) -> None:
-    """Write ``run.json``, whole or not at all.
-
-    Args:
-        outcomes: one a page.
-        folder: where to; made when missing.
-    """
+    """Write ``run.json`` into a folder, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     replace_text(folder / "run.json", json.dumps([as_dict(o) for o in outcomes], indent=1, ensure_ascii=False) + "\n")
 
 
 def summary(outcomes: Iterable[Outcome]) -> str:
     """Table of times and memory for the terminal.
-
-    Args:
-        outcomes: one a page.
 
     >>> print(summary([Outcome("01_a", "run", 3.5, facts={"peak_mb": 812}), Outcome("02_b", "skipped")]))
     page      state   seconds      MB
@@ -80,11 +72,7 @@ def timings_page(executed: Iterable[NotebookNode]) -> str:
 
 
 def insert_timings(stage: Path) -> None:
-    """Write the table that ``book/timings.md`` includes.
-
-    Args:
-        stage: folder of the gathered sources of the site; without that page nothing is written.
-    """
+    """Write the table that ``book/timings.md`` includes, where the gathered sources of the site have that page."""
     if (stage / "book" / "timings.md").exists():
         executed = [read_notebook(path) for path in sorted(stage.glob("notebooks/*.ipynb"))]
         (stage / "book" / "tables").mkdir(exist_ok=True)

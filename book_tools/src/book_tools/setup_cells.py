@@ -50,9 +50,7 @@ def check_setup(page: Page, root: Path) -> None:
     number, cell = _find(page, root)
     wanted = setup_cell(repository_of(read_config(root)), page.extra)
     if cell.source != wanted:
-        raise PageError(
-            f"{page.path.name}, cell {number}: not the setup cell of this page; run python -m book_tools.setup_cells, which writes\n{wanted}"
-        )
+        raise PageError(f"{page.path.name}, cell {number}: not the setup cell of this page, which is\n{wanted}")
 
 
 def _find(page: Page, root: Path) -> tuple[int, NotebookNode]:

@@ -67,11 +67,7 @@ def build_site(root: Path, executed: Path = Path("_build/notebooks")) -> Path:
 
 
 def find_built(root: Path, part: Path = BUILT) -> Path:
-    """Folder of the built site, or of a part of it.
-
-    Args:
-        root: root of the repository.
-        part: ``BUILT`` or ``SLIDES``.
+    """Folder of the built site, or of the slides in it.
 
     Raises:
         SiteError: it was not built.
@@ -84,9 +80,6 @@ def find_built(root: Path, part: Path = BUILT) -> Path:
 def pages_of(root: Path) -> list[str]:
     """Pages that a book's ``_toc.yml`` lists, in its order, as paths without suffix.
 
-    Args:
-        root: folder of the book.
-
     Raises:
         SiteError: the file is missing.
     """
@@ -97,9 +90,6 @@ def pages_of(root: Path) -> list[str]:
 
 def page_files(root: Path) -> list[Path]:
     """Sources of the book's pages, in the order of its contents.
-
-    Args:
-        root: folder of the book.
 
     Raises:
         SiteError: there are no contents, or they list a page that does not exist.
@@ -143,11 +133,7 @@ def gather(root: Path, stage: Path, executed: Path) -> None:
 
 
 def check_executed(page: Path, executed: Path) -> None:
-    """Refuse outputs that are not those of a page as it is now.
-
-    Args:
-        page: the notebook.
-        executed: the same, with its outputs.
+    """Refuse outputs in ``executed`` that are not those of a page as it is now.
 
     Raises:
         SiteError: it was not executed, its code has changed since, or its last run failed.
@@ -166,14 +152,9 @@ def check_executed(page: Path, executed: Path) -> None:
 
 
 def site_config(config: dict[str, Any]) -> dict[str, Any]:
-    """Settings of Jupyter Book: those of the book, and the addresses that follow from its repository.
+    """Content of ``_config.yml`` with the site's address filled in, for canonical links, social cards and ``404.html``.
 
-    Args:
-        config: content of ``_config.yml``; it is changed.
-
-    Returns:
-        The settings with the site's address filled in for canonical links, social cards and the page that tells of a
-        page not found. That page is shown at any depth, so it needs the site's path before every link.
+    That page is shown at any depth, so it needs the site's path before every link.
     """
     here = repository_of(config)
     config.setdefault("html", {})["baseurl"] = here.site

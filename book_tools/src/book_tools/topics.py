@@ -25,10 +25,6 @@ class TopicError(Exception):
 def insert_topics(root: Path, stage: Path) -> None:
     """Put the table of topics into the page of topics among the gathered sources; a book without one is left alone.
 
-    Args:
-        root: folder of the book.
-        stage: folder of the gathered sources.
-
     Raises:
         TopicError: a page, module or test of the table does not exist.
     """
