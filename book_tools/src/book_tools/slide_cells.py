@@ -6,23 +6,12 @@
 
 ``show`` is ``code``, ``figure``, ``output`` (tables and printed lines), or several with commas; default all there are.
 ``lines`` shows only those of the code, such as ``1-4``. So code and figures of the slides are those of the pages, and
-can't drift from them. And what commands print, run when the slides are built, in a folder with the files of ``demos``:
-
-```{demo}
-python seed.py 1
-```
-
-``file`` shows one of those files first; ``fails`` is for commands that are to end with an error.
+can't drift from them.
 """
 
 from __future__ import annotations
 
 import base64
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -44,7 +33,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives and the setting that says where the executed pages are."""
     app.add_config_value("slide_notebooks", "", "env")
     app.add_directive("cell", Cell)
-    app.add_directive("demo", Demo)
     return {"parallel_read_safe": True, "version": "1"}
 
 
@@ -110,43 +98,6 @@ class Cell(SphinxDirective):
                 yield nodes.raw("", data["text/html"], format="html")
             elif "text/plain" in data and not IMAGES.keys() & data.keys():
                 yield _block(data["text/plain"])
-
-
-class Demo(SphinxDirective):
-    """Show commands, one a line, and what they print."""
-
-    has_content = True
-    option_spec: ClassVar[dict[str, Any]] = {"file": directives.unchanged, "fails": directives.flag}
-
-    def run(self) -> list[nodes.Node]:
-        """The file, when one is named, then the commands with what each printed."""
-        demos = Path(self.env.srcdir) / "demos"
-        shown: list[nodes.Node] = []
-        if name := self.options.get("file"):
-            text = (demos / name).read_text(encoding="utf-8").rstrip().replace("\n\n\n", "\n\n")
-            shown.append(nodes.literal_block(text, text, language="bash" if name.endswith(".sh") else "python"))
-        lines = []
-        with tempfile.TemporaryDirectory(prefix="ml4ops-demo-") as folder:
-            work = Path(folder) / "work"
-            shutil.copytree(demos, work)
-            for command in self.content:
-                lines += [f"$ {command}", *self._run(command, work).splitlines()]
-        text = "\n".join(lines)
-        return [*shown, nodes.literal_block(text, text, language="console", classes=["output"])]
-
-    def _run(self, command: str, work: Path) -> str:
-        """What a command prints, errors too, as the programs of this environment run it."""
-        given = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-        given |= {"HYDRA_FULL_ERROR": "", "PYTHONWARNINGS": "ignore", "HOME": str(work.parent)}
-        fails = "fails" in self.options
-        options = [] if fails else ["-o", "pipefail"]  # where no command may fail, none in a pipe may either
-        done = subprocess.run(
-            ["bash", *options, "-c", command], cwd=work, env=given, text=True, timeout=300, check=False,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        if bool(done.returncode) != fails:
-            raise self.error(f"{command}: ended with {done.returncode}: {done.stdout.strip()[-400:]}")
-        return done.stdout
 
 
 def _block(text: str) -> nodes.literal_block:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 import subprocess
@@ -76,7 +77,9 @@ def build_slides(root: Path, executed: Path = Path("_build/notebooks")) -> Path:
         str(stage / "source"),
         str(stage / "html"),
     ]
-    done = subprocess.run(command, env=QUIET, capture_output=True, text=True, check=False)
+    # Commands on slides are those of this environment, and find no settings of the person who builds.
+    given = QUIET | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "HOME": str(stage)}
+    done = subprocess.run(command, env=given, capture_output=True, text=True, check=False)
     if done.returncode:
         errors = done.stderr.strip().replace(f"{(stage / 'source').resolve()}/", "").replace(f"{pages}/", "")
         raise SiteError(f"the slides can't be built:\n{errors}")
