@@ -1,7 +1,8 @@
 """Settings of the slide decks: reveal.js from a package, nothing from the network. Used by ``book slides``."""
 
 project = "MLOps for Earth Observation"
-extensions = ["myst_parser", "sphinx_revealjs", "sphinx-mathjax-offline", "book_tools.slide_cells"]
+extensions = ["myst_parser", "sphinx_revealjs", "sphinx-mathjax-offline", "sphinxcontrib.programoutput"]
+extensions += ["book_tools.slide_cells"]
 exclude_patterns = ["images", "_static", "demos"]
 myst_enable_extensions = ["colon_fence", "dollarmath", "attrs_inline"]
 html_static_path = ["_static"]

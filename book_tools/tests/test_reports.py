@@ -1,12 +1,10 @@
-"""What a run leaves for servers, for whoever watches the terminal, and for readers of the book."""
+"""What a run leaves for programs, for the terminal, and for readers of the book."""
 
 import json
-import xml.etree.ElementTree as ET
 
 import nbformat
-import pytest
 from book_tools.publish import publish, write_notebook
-from book_tools.reports import insert_timings, summary, timings_page, write_reports
+from book_tools.reports import insert_timings, timings_page, write_reports
 from book_tools.runner import Outcome
 from tiny_pages import write_page
 
@@ -17,22 +15,12 @@ FACTS = {
     "provenance": {"commit": "1a2b", "processor": "Abacus 3"},
     "record": {"page": "01_a", "profile": "smoke", "metrics": {"water IoU": 0.5, "clouds": None}},
 }
-OUTCOMES = [
-    Outcome("01_a", "run", 4.4, facts=FACTS),
-    Outcome("02_b", "failed", 1.5, "02_b.ipynb, cell 3: ValueError: \x1bno <water>\nmore", {"peak_mb": 300}),
-    Outcome("03_c", "skipped", message="03_c.ipynb: waits for 02_b, which failed"),
-]
 
 
-@pytest.fixture
-def reports(tmp_path):
-    write_reports(OUTCOMES, tmp_path / "report")
-    assert sorted(p.name for p in (tmp_path / "report").iterdir()) == ["junit.xml", "run.json"]
-    return tmp_path / "report"
-
-
-def test_json_holds_all_that_is_known_of_a_run(reports):
-    run, failed, skipped = json.loads((reports / "run.json").read_text())
+def test_json_holds_all_that_is_known_of_a_run(tmp_path):
+    failed = Outcome("02_b", "failed", 1.5, "02_b.ipynb, cell 3: ValueError: no <wäter>", {"peak_mb": 300})
+    write_reports([Outcome("01_a", "run", 4.4, facts=FACTS), failed], tmp_path / "report")
+    run, failed = json.loads((tmp_path / "report/run.json").read_text(encoding="utf-8"))
     assert run == {
         "page": "01_a",
         "state": "run",
@@ -44,31 +32,7 @@ def test_json_holds_all_that_is_known_of_a_run(reports):
         "message": "",
     }
     assert (failed["state"], failed["metrics"], failed["peak_mb"]) == ("failed", {}, 300)
-    assert skipped["message"] == "03_c.ipynb: waits for 02_b, which failed"
-
-
-def test_junit_is_what_servers_count(reports):
-    suite = ET.parse(reports / "junit.xml").getroot()
-    assert suite.attrib == {"name": "book run", "tests": "3", "time": "5.9", "failures": "1", "skipped": "1"}
-    run, failed, skipped = suite.iter("testcase")
-    assert run.attrib == {"classname": "pages", "name": "01_a", "time": "4.4"}
-    values = {p.get("name"): p.get("value") for p in run.iter("property")}
-    assert values == {
-        "state": "run", "peak_mb": "812", "profile": "smoke", "seed": "0", "water IoU": "0.5", "clouds": "None"
-    }  # fmt: skip
-    assert failed.find("failure").get("message") == "02_b.ipynb, cell 3: ValueError: no <water>"
-    assert failed.find("failure").text.endswith("no <water>\nmore")
-    assert skipped.find("skipped").get("message").startswith("03_c.ipynb: waits")
-    assert run.find("failure") is None
-
-
-def test_the_terminal_shows_times_and_memory():
-    assert summary(OUTCOMES).splitlines() == [
-        "page      state   seconds      MB",
-        "01_a        run       4.4     812",
-        "02_b     failed       1.5     300",
-        "03_c    skipped         –       –",
-    ]
+    assert failed["message"] == "02_b.ipynb, cell 3: ValueError: no <wäter>"
 
 
 def test_the_book_shows_what_its_pages_took(tmp_path):
@@ -90,13 +54,3 @@ def test_the_book_shows_what_its_pages_took(tmp_path):
 
 def test_a_page_that_was_never_run_has_no_timing(tmp_path):
     assert "01_a" not in timings_page([nbformat.read(write_page(tmp_path, "01_a"), as_version=4)])
-
-
-def test_junit_stays_xml_whatever_a_page_says(tmp_path):
-    facts = {"parameters": {"seed": 0}, "record": {"metrics": {"water\ufffe IoU": "\ud83d"}}}
-    write_reports([Outcome("01_a", "failed", 1.0, "no\ufffe wa\ud83dter\x01 \U0001f30a", facts)], tmp_path)
-    (case,) = ET.parse(tmp_path / "junit.xml").getroot().iter("testcase")
-    assert case.find("failure").get("message") == "no water \U0001f30a"
-    assert [p.get("name") for p in case.iter("property")][-1] == "water IoU"
-    (run,) = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
-    assert run["message"] == "no\ufffe wa\ud83dter\x01 \U0001f30a"

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
-import re
 import shutil
-from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -23,41 +21,36 @@ from playwright.async_api import (
     Page,
     Request,
     Response,
+    Route,
     TimeoutError,
     async_playwright,
 )
 
-from .probes import FIND_WORDS, KEYBOARD_STEP, MEASURE, RUN_AXE, SHOWN, STOPS_IN_TEXT
+from .probes import KEYBOARD_STEP, MEASURE, RUN_AXE, SHOWN, STOPS_IN_TEXT
 from .repository import read_config, repository_of
-from .serving import serve_site
-from .site import BUILT, SiteError, pages_of
+from .site import SiteError, find_built, pages_of
 
 THEMES = ("light", "dark")
 WIDTHS = (1280, 390)
 COLOUR_RULES = ["color-contrast", "link-in-text-block"]
-"""Rules of axe-core whose findings hang on the theme."""
-
+"""Rules of axe-core whose findings depend on the theme."""
 PAGE_BYTES = 600_000
 """Most that a page may weigh without its figures, compressed as servers send it."""
-
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-SIDE_BY_SIDE = 3
+PARALLEL = 3
 """Pages looked at a time: while one waits for the browser, another one computes."""
-
-PATIENCE = 120_000
-"""Milliseconds to wait for a page on a busy machine."""
-
-SEARCH_TIME = 15_000
-"""Milliseconds within which the search must find a page."""
-
-SETTLE = 400
-"""Milliseconds that a page takes to adapt to another width or theme."""
-
+PATIENCE, SEARCH_TIME, SETTLE_TIME = 120_000, 15_000, 400
+"""Milliseconds to wait for a page on a busy machine, for a result of the search, for a change of width or theme."""
 MOST_STEPS = 80
 """Steps by keyboard within which one reaches the text."""
-
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-ARGUMENTS += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]  # no other server is ever asked
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+]
+HOST = "http://localhost"
+"""Where the pages seem to come from: scripts may do there what they may do on a host with https."""
 NOT_FOUND = "no/such/page.html"
 """Any address that the site does not have, in a folder that it does not have."""
 
@@ -66,12 +59,12 @@ def find_browser() -> str | None:
     """Program of a browser: ``ML4OPS_BROWSER``, else the first one found; None where there is none.
 
     Raises:
-        SiteError: ``ML4OPS_BROWSER`` names no program.
+        SiteError: ``ML4OPS_BROWSER`` does not name a program.
     """
     if named := os.environ.get("ML4OPS_BROWSER"):
         if found := shutil.which(named):
             return found
-        raise SiteError(f"ML4OPS_BROWSER is {named}, which is no program; name a Chromium or unset it")
+        raise SiteError(f"ML4OPS_BROWSER is {named}, which is not a program; name a Chromium or unset it")
     return next((found for name in BROWSERS if (found := shutil.which(name))), None)
 
 
@@ -88,27 +81,58 @@ def check_in_browser(root: Path, program: str) -> list[str]:
     Raises:
         SiteError: there is no site.
     """
-    site = (root / BUILT).resolve()
-    if not site.is_dir():
-        raise SiteError(f"{root / BUILT}: no site there; build it with book site")
-    pages = [f"{name.removesuffix('.md').removesuffix('.ipynb')}.html" for name in pages_of(root / "_toc.yml")]
-    prefix = repository_of(read_config(root)).prefix
-    with serve_site(site, prefix) as address:
-        found = asyncio.run(_check_pages(program, address + prefix, site, [*pages, "search.html", NOT_FOUND]))
-    return sorted(set(found))
+    site, address = find_built(root), HOST + repository_of(read_config(root)).prefix
+    paths = [*(f"{name}.html" for name in pages_of(root)), "search.html", NOT_FOUND]
+    visits = [Visit(site, address, path) for path in paths]
+    asyncio.run(_make(visits, program))
+    return sorted({problem for visit in visits for problem in visit.problems})
 
 
-async def _check_pages(program: str, address: str, site: Path, pages: list[str]) -> list[str]:
-    """Every page, several at a time."""
-    turns = asyncio.Semaphore(SIDE_BY_SIDE)
+async def _make(visits: list[Visit], program: str) -> None:
+    """Make the visits, several at a time."""
+    turns = asyncio.Semaphore(PARALLEL)
+
+    async def make(visit: Visit) -> None:
+        async with turns:
+            await visit.make(browser)
+
+    async with launch(program) as browser:
+        await asyncio.gather(*map(make, visits))
+
+
+@asynccontextmanager
+async def launch(program: str) -> AsyncIterator[Browser]:
+    """A running browser that reaches no network."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        visits = [Visit(address, site, page, turns) for page in pages]
         try:
-            await asyncio.gather(*(visit.make(browser) for visit in visits))
+            yield browser
         finally:
             await browser.close()
-    return [problem for visit in visits for problem in visit.problems]
+
+
+async def serve(context: BrowserContext, folder: Path, address: str) -> None:
+    """Answer a browser's requests from a folder as the site's host does: with ``404.html`` for what is not there.
+
+    Args:
+        context: the browser's profile.
+        folder: where the files are.
+        address: where they seem to come from, with a slash at the end; requests elsewhere fail.
+    """
+
+    async def answer(route: Route) -> None:
+        if not route.request.url.startswith(address):
+            await route.abort()
+            return
+        file = folder / unquote(urlsplit(route.request.url.removeprefix(address)).path)
+        if file.is_file():
+            await route.fulfill(path=file)
+        else:
+            page = folder / "404.html"
+            body = page.read_text(encoding="utf-8") if page.is_file() else ""
+            await route.fulfill(status=404, body=body, content_type="text/html; charset=utf-8")
+
+    await context.route("**/*", answer)
 
 
 @dataclass
@@ -116,17 +140,15 @@ class Visit:
     """One page, at every width and in every theme.
 
     Attributes:
-        address: where the site is served.
-        site: its files.
-        page: path of the page.
-        turns: how many visits may go on at a time.
+        site: files of the site.
+        address: where it seems to come from.
+        path: of the page.
         problems: what was found.
     """
 
-    address: str
     site: Path
-    page: str
-    turns: asyncio.Semaphore
+    address: str
+    path: str
     problems: list[str] = field(default_factory=list)
     _loaded: dict[str, int] = field(default_factory=dict)
     _width: int = WIDTHS[0]
@@ -134,76 +156,68 @@ class Visit:
 
     def report(self, what: str) -> None:
         """Note a problem of the page as it is shown now."""
-        self.problems.append(f"{self.page}, {self._theme}, {self._width} px: {what}")
+        self.problems.append(f"{self.path}, {self._theme}, {self._width} px: {what}")
 
     async def make(self, browser: Browser) -> None:
-        """Look at the page in a fresh browser profile, so that it is met for the first time."""
-        async with self.turns, self._open(browser) as page:
-            await page.goto(self.address + self.page, wait_until="load")
+        """Look at the page in a fresh browser profile, as at a first visit."""
+        async with self._open(browser) as page:
+            await page.goto(self.address + self.path, wait_until="load")
             await page.wait_for_function(
                 "!window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)"
             )
             await page.evaluate(AXE_SCRIPT)
-            for self._width in WIDTHS:
-                for self._theme in THEMES:
-                    await self._set(page)
-                    await self._measure(page)
-            self._width, self._theme = WIDTHS[0], THEMES[0]
-            await self._set(page)
+            for width in WIDTHS:
+                for theme in THEMES:
+                    await self._show(page, width, theme)
+                    # In the second theme only colours can be different.
+                    rules = None if theme == THEMES[0] else COLOUR_RULES
+                    for problem in [*await page.evaluate(MEASURE), *await page.evaluate(RUN_AXE, rules)]:
+                        self.report(problem)
+            await self._show(page, WIDTHS[0], THEMES[0])
             self._weigh()
             await self._walk(page)
-            if self.page not in ("search.html", NOT_FOUND):
+            if self.path not in ("search.html", NOT_FOUND):
                 await self._search(page)
-
-    async def _set(self, page: Page) -> None:
-        """Bring a page to the width and theme of now, as a reader's window and system would."""
-        await page.set_viewport_size({"width": self._width, "height": 900})
-        await page.emulate_media(color_scheme="dark" if self._theme == "dark" else "light")
-        await page.wait_for_function(SHOWN, arg=[self._width, self._theme])
-        await page.wait_for_timeout(SETTLE)
 
     @asynccontextmanager
     async def _open(self, browser: Browser) -> AsyncIterator[Page]:
-        context: BrowserContext = await browser.new_context(
-            color_scheme="light",
-            reduced_motion="reduce",
-            viewport={"width": self._width, "height": 900},
-        )
+        context = await browser.new_context(color_scheme="light", reduced_motion="reduce")
         context.set_default_timeout(PATIENCE)
+        await serve(context, self.site, self.address)
         page = await context.new_page()
-        page.on("request", self._see)
-        page.on("console", self._hear)
+        await page.set_viewport_size({"width": self._width, "height": 900})
+        page.on("request", self._on_request)
+        page.on("response", self._on_response)
+        page.on("console", self._on_console)
         page.on("pageerror", lambda error: self.report(f"error in a script: {error.message.splitlines()[0]}"))
-        page.on("requestfailed", self._miss)
-        page.on("response", self._note)
         try:
             yield page
         finally:
             await context.close()
 
-    def _see(self, request: Request) -> None:
+    async def _show(self, page: Page, width: int, theme: str) -> None:
+        """Bring the page to a width and a theme, as a reader's window and system would."""
+        self._width, self._theme = width, theme
+        await page.set_viewport_size({"width": width, "height": 900})
+        await page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+        await page.wait_for_function(SHOWN, arg=[width, theme])
+        await page.wait_for_timeout(SETTLE_TIME)
+
+    def _on_request(self, request: Request) -> None:
         if urlsplit(request.url).scheme not in ("data", "blob") and not request.url.startswith(self.address):
             self.report(f"asks another server: {request.url[:120]}")
 
-    def _hear(self, message: ConsoleMessage) -> None:
-        # A resource that did not come is reported as such, with its address.
-        if message.type == "error" and "Failed to load resource" not in message.text:
-            self.report(f"error in the console: {message.text.splitlines()[0][:200]}")
-
-    def _miss(self, request: Request) -> None:
-        if request.url.startswith(self.address) and request.failure != "net::ERR_ABORTED":
-            self.report(f"request failed: {self._path(request.url)} ({request.failure})")
-
-    def _note(self, response: Response) -> None:
-        """Remember what was loaded; the page that tells of a page not found comes with the status 404, as it should."""
-        path = self._path(response.url)
+    def _on_response(self, response: Response) -> None:
+        path = unquote(urlsplit(response.url.removeprefix(self.address)).path)
         if response.status >= 400 and path != NOT_FOUND:
             self.report(f"request failed: {path} ({response.status})")
         elif response.request.resource_type not in ("image", "media") and response.frame.parent_frame is None:
             self._loaded[path] = packed_size(self.site / ("404.html" if path == NOT_FOUND else path))
 
-    def _path(self, url: str) -> str:
-        return unquote(urlsplit(url)._replace(query="", fragment="").geturl().removeprefix(self.address))
+    def _on_console(self, message: ConsoleMessage) -> None:
+        # A resource that did not come is reported as such, with its address.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self.report(f"error in the console: {message.text.splitlines()[0][:200]}")
 
     def _weigh(self) -> None:
         """The page with its styles, scripts and fonts."""
@@ -211,14 +225,6 @@ class Visit:
             heaviest = sorted(self._loaded, key=lambda path: -self._loaded[path])[:3]
             parts = ", ".join(f"{Path(p).name} {self._loaded[p] / 1000:.0f}" for p in heaviest)
             self.report(f"weighs {total / 1000:.0f} kB, more than {PAGE_BYTES / 1000:.0f} ({parts})")
-
-    async def _measure(self, page: Page) -> None:
-        """What can be read from the page as it stands, and what axe-core says of it."""
-        for problem in await page.evaluate(MEASURE):
-            self.report(problem)
-        rules = None if self._theme == THEMES[0] else COLOUR_RULES  # the others see the same in each theme
-        for finding in await page.evaluate(RUN_AXE, rules):
-            self.report(finding)
 
     async def _walk(self, page: Page) -> None:
         """Go through the page by keyboard, as far as the text."""
@@ -236,37 +242,19 @@ class Visit:
             self.report(f"keyboard: {len(met)} steps do not reach the {place}")
 
     async def _search(self, page: Page) -> None:
-        """Search for the page by a word that it uses often."""
-        if not (word := own_word(await page.evaluate(FIND_WORDS))):
-            return
-        await page.goto(f"{self.address}search.html?q={quote(word)}", wait_until="load")
-        found = f'#search-results a[href*="{Path(self.page).name}"]'
+        """Search for the page by its title."""
+        title = await page.locator("article.bd-article h1").first.evaluate("h => h.firstChild.textContent")
+        await page.goto(f"{self.address}search.html?q={quote(title)}", wait_until="load")
+        found = f'#search-results a[href*="{Path(self.path).name}"]'
         try:
             await page.wait_for_selector(found, state="attached", timeout=SEARCH_TIME)
         except TimeoutError:
-            self.report(f"the search for {word!r}, a word of the page, does not find it")
-
-
-def own_word(words: Iterable[str]) -> str:
-    """The word of at least five letters that is used most often, the longest of several; "" where there is none.
-
-    Args:
-        words: words of a page.
-
-    >>> own_word(["the", "flood", "flooded", "flood", "water"])
-    'flood'
-    """
-    counts = Counter(w for w in words if re.fullmatch(r"[a-z]{5,}", w))
-    return max(counts, key=lambda w: (counts[w], len(w), w), default="")
+            self.report(f"the search for its title, {title!r}, does not find it")
 
 
 @cache
 def packed_size(path: Path) -> int:
-    """Bytes of a file as servers send it: text compressed, fonts as they are.
-
-    Args:
-        path: the file; one that does not exist weighs nothing.
-    """
+    """Bytes of a file as servers send it: text compressed, fonts as they are; 0 where there is no such file."""
     if not path.is_file():
         return 0
     content = path.read_bytes()

@@ -34,7 +34,6 @@ def build_parser() -> argparse.ArgumentParser:
     _add_site(commands)
     _add_slides(commands)
     _add_new(commands)
-    _add_adopt(commands)
     return parser
 
 
@@ -68,7 +67,6 @@ def _add_run(commands: Commands) -> None:
     parser.add_argument("--cell-timeout", type=positive, default=1800, metavar="SECONDS", help="default: 1800")
     parser.add_argument("--notebooks", type=Path, default=Path("notebooks"), help="folder of the sources")
     parser.add_argument("--out", type=Path, default=Path("_build/notebooks"), help="folder of the executed notebooks")
-    parser.add_argument("--report", type=Path, metavar="DIR", help="for JUnit and JSON; default: report in --out")
     parser.set_defaults(call=_run)
 
 
@@ -78,7 +76,7 @@ def _run(options: argparse.Namespace) -> int:
     from .reports import summary, write_reports
     from .runner import Outcome, count_cores, run_pages
 
-    reports = options.report or options.out / "report"
+    reports = options.out / "report"
     names = [name for name, _ in options.parameter] + ["profile"] * bool(options.profile)
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         print(f"parameter {twice[0]} is given twice; give it once", file=sys.stderr)
@@ -188,20 +186,15 @@ def _add_alone(commands: Commands) -> None:
     parser.add_argument("pages", nargs="*", metavar="PAGE", help="name or beginning of one, such as 03; default: all")
     parser.add_argument("--runtime", type=Path, metavar="LIST", help="what a Colab runtime brings, name==version")
     parser.add_argument("--python", default=sys.executable, help="interpreter of the environment; default: this one")
-    parser.add_argument("--profile", choices=PROFILES, default="smoke", help="default: smoke")
-    parser.add_argument("--jobs", type=positive, help="most pages at a time; default: one a core, at most four")
     parser.set_defaults(call=_alone)
 
 
 def _alone(options: argparse.Namespace) -> int:
     from .alone import AloneError, check_alone
     from .pages import PageError, find_pages
-    from .runner import count_cores
 
     try:
-        pages = find_pages(Path("notebooks"), options.pages)
-        jobs = options.jobs or min(count_cores(), 4)
-        problems = check_alone(pages, options.python, options.runtime, options.profile, jobs)
+        problems = check_alone(find_pages(Path("notebooks"), options.pages), options.python, options.runtime)
     except (AloneError, PageError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -237,44 +230,38 @@ def _add_site(commands: Commands) -> None:
     task = parser.add_mutually_exclusive_group()
     task.add_argument("--check", action="store_true", help="examine the files of the built site")
     task.add_argument("--browser", action="store_true", help="examine the built site in a browser, where there is one")
-    task.add_argument("--links", action="store_true", help="list the addresses elsewhere that the built site links to")
     parser.add_argument("--root", type=Path, default=Path(), help="folder of _config.yml and _toc.yml")
     parser.set_defaults(call=_site)
 
 
 def _site(options: argparse.Namespace) -> int:
     from .browser import check_in_browser
-    from .check import check_site, external_links
-    from .site import BUILT, SiteError, build_site
+    from .check import check_site
+    from .site import SiteError, build_site
 
     try:
-        if options.links:
-            print(*(f"{url}  {', '.join(pages)}" for url, pages in external_links(options.root).items()), sep="\n")
-            return 0
-        if not options.check and not options.browser:
-            print(f"the site is in {build_site(options.root)}")
-            return 0
         if options.check:
-            return _tell("site", check_site(options.root))
-        if not (options.root / BUILT).is_dir():
-            raise SiteError(f"{options.root / BUILT}: no site there; build it with book site")
-        return _in_browser("site", partial(check_in_browser, options.root))
+            return _print_problems("site", check_site(options.root))
+        if options.browser:
+            return _in_browser("site", partial(check_in_browser, options.root))
+        print(f"the site is in {build_site(options.root)}")
     except SiteError as error:
         print(error, file=sys.stderr)
         return 1
+    return 0
 
 
 def _in_browser(what: str, check: Callable[[str], list[str]]) -> int:
-    """Tell what a check finds with a browser; without one, which CI must have, nothing was looked at."""
+    """Print what a check finds with a browser; without one, which CI must have, nothing is checked."""
     from .browser import find_browser
 
     if program := find_browser():
-        return _tell(what, check(program))
-    print(f"the {what} was not looked at: no browser; install Chromium, or name one in ML4OPS_BROWSER", file=sys.stderr)
+        return _print_problems(what, check(program))
+    print(f"the {what} was not checked: no browser; install Chromium, or name one in ML4OPS_BROWSER", file=sys.stderr)
     return int(bool(os.environ.get("CI")))
 
 
-def _tell(what: str, problems: list[str]) -> int:
+def _print_problems(what: str, problems: list[str]) -> int:
     """Print problems; the exit code."""
     for problem in problems:
         print(problem, file=sys.stderr)
@@ -285,25 +272,22 @@ def _tell(what: str, problems: list[str]) -> int:
 def _add_slides(commands: Commands) -> None:
     parser = commands.add_parser("slides", help="build the slide decks into the site, or check them in a browser")
     parser.add_argument("--check", action="store_true", help="look at every slide: does all of it fit?")
-    parser.add_argument("--pictures", type=Path, metavar="DIR", help="with --check: keep a picture of each slide")
     parser.add_argument("--root", type=Path, default=Path(), help="folder of _config.yml and _toc.yml")
     parser.set_defaults(call=_slides)
 
 
 def _slides(options: argparse.Namespace) -> int:
-    from .site import SLIDES, SiteError
+    from .site import SiteError
     from .slides import build_slides, check_slides
 
     try:
-        if not options.check:
-            print(f"the slides are in {build_slides(options.root)}")
-            return 0
-        if not (options.root / SLIDES).is_dir():
-            raise SiteError(f"{options.root / SLIDES}: no slides there; build them with book slides")
-        return _in_browser("set of slides", partial(check_slides, options.root, pictures=options.pictures))
+        if options.check:
+            return _in_browser("set of slides", partial(check_slides, options.root))
+        print(f"the slides are in {build_slides(options.root)}")
     except SiteError as error:
         print(error, file=sys.stderr)
         return 1
+    return 0
 
 
 def _add_new(commands: Commands) -> None:
@@ -322,31 +306,4 @@ def _new(options: argparse.Namespace) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    return 0
-
-
-def _add_adopt(commands: Commands) -> None:
-    parser = commands.add_parser("adopt", help="point every badge, button and link to a fork")
-    parser.add_argument("slug", metavar="OWNER/REPO", help="the fork on GitHub")
-    parser.add_argument("--branch", help="the branch that readers see; default: as it is")
-    parser.add_argument("--root", type=Path, default=Path(), help="root of the repository")
-    parser.set_defaults(call=_adopt)
-
-
-def _adopt(options: argparse.Namespace) -> int:
-    from .adopt import adopt, find_leftovers
-    from .repository import read_config, repository_of
-
-    try:
-        old = repository_of(read_config(options.root))
-        changed = adopt(options.root, options.slug, options.branch)
-    except FileNotFoundError:
-        print(f"{options.root}: no _config.yml there; give the root of the repository, --root DIR", file=sys.stderr)
-        return 2
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(*changed, f"{len(changed)} files changed", sep="\n")
-    if left := find_leftovers(options.root, old, options.slug):
-        print(f"these still name {old.slug} or a part of it; look at each:", *left, sep="\n", file=sys.stderr)
     return 0

@@ -63,13 +63,6 @@ KEYBOARD_STEP = r"""() => {
 }"""
 """Where the focus is, and whether one sees it."""
 
-FIND_WORDS = r"""() => {
-  const text = [...document.querySelectorAll('article.bd-article p, article.bd-article h1, article.bd-article h2')];
-  const prose = text.filter(e => !e.closest('.cell_output, details'));
-  return prose.map(e => e.textContent).join(' ').toLowerCase().split(/[^a-zäöüß0-9]+/);
-}"""
-"""Words of a page's prose."""
-
 STOPS_IN_TEXT = r"""() => {
   const stops = document.querySelectorAll('article.bd-article :is(a[href], button, input, [tabindex="0"])');
   return [...stops].filter(e => e.checkVisibility({visibilityProperty: true})).length;

@@ -9,29 +9,16 @@ import base64
 import re
 from pathlib import Path
 
-import yaml
 from nbformat import NotebookNode
 
 from .jobs import run_facts
 from .pages import read_notebook
-from .repository import repository_of
+from .repository import read_config, repository_of
+from .writing import replace_text
 
 COVER_TAG = "cover"
 """Tag of the notebook cell whose figure the README shows."""
 COVER = Path("book/figures/cover.png")
-
-
-def colab_url(config: dict[str, dict[str, str]], path: str) -> str:
-    """Address that opens a tracked file in Colab.
-
-    Args:
-        config: content of ``_config.yml``.
-        path: the file's path in the repository.
-
-    >>> colab_url({"repository": {"url": "https://github.com/owner/repo", "branch": "main"}}, "notebooks/01_a.ipynb")
-    'https://colab.research.google.com/github/owner/repo/blob/main/notebooks/01_a.ipynb'
-    """
-    return repository_of(config).colab(path)
 
 
 def page_title(notebook: NotebookNode) -> str:
@@ -57,34 +44,22 @@ def table_row(source: Path, executed: Path, config: dict[str, dict[str, str]]) -
         executed: the same page after a run; its time is left open where it does not exist.
         config: content of ``_config.yml``.
     """
-    path = f"notebooks/{source.name}"
-    notebook = read_notebook(source)
+    path, notebook = f"notebooks/{source.name}", read_notebook(source)
     seconds = run_facts(read_notebook(executed)).get("seconds") if executed.exists() else None
     measured = f"{float(str(seconds)) / 60:.1f}" if seconds is not None else "–"
     badge = "https://colab.research.google.com/assets/colab-badge.svg"
-    url = colab_url(config, path)
-    minutes = notebook.metadata["ml4ops"]["minutes"]
+    url, minutes = repository_of(config).colab(path), notebook.metadata["ml4ops"]["minutes"]
     return f"| [{page_title(notebook)}]({path}) | {minutes} | {measured} | [![Open in Colab]({badge})]({url}) |"
 
 
 def page_table(pages: list[Path], executed: Path, config: dict[str, dict[str, str]]) -> str:
-    """The README's table of pages.
-
-    Args:
-        pages: the notebooks.
-        executed: folder of the executed notebooks.
-        config: content of ``_config.yml``.
-    """
+    """The README's table of the pages; ``executed`` is the folder of the executed notebooks."""
     head = ["| page | minutes to work through | minutes to run | |", "|---|---|---|---|"]
     return "\n".join(head + [table_row(p, executed / p.name, config) for p in pages])
 
 
 def cover_figure(executed: list[Path]) -> tuple[bytes, str] | None:
-    """PNG and alternative text of the first figure in a cell tagged ``cover``, if there is one.
-
-    Args:
-        executed: executed notebooks.
-    """
+    """PNG and alternative text of the first figure in a cell tagged ``cover``, if there is one."""
     for path in executed:
         for cell in read_notebook(path).cells:
             if COVER_TAG in cell.metadata.get("tags", []):
@@ -121,22 +96,14 @@ def main(root: Path = Path()) -> None:
     Args:
         root: the repository's root.
     """
-    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
-    pages = sorted((root / "notebooks").glob("*.ipynb"))
-    executed = root / "_build" / "notebooks"
-    readme = root / "README.md"
-    text = replace_part(readme.read_text(encoding="utf-8"), "pages", page_table(pages, executed, config))
+    pages, executed = sorted((root / "notebooks").glob("*.ipynb")), root / "_build" / "notebooks"
+    text = (root / "README.md").read_text(encoding="utf-8")
+    text = replace_part(text, "pages", page_table(pages, executed, read_config(root)))
     if cover := cover_figure([executed / p.name for p in pages if (executed / p.name).exists()]):
         figure, alt = cover
-        _replace(root / COVER, figure)
+        (root / COVER).write_bytes(figure)
         text = replace_part(text, "cover", f"![{alt}]({COVER.as_posix()})")
-    _replace(readme, text.encode())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    replace_text(root / "README.md", text)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def check_setup(page: Page, root: Path) -> None:
     number, cell = _find(page, root)
     wanted = setup_cell(repository_of(read_config(root)), page.extra)
     if cell.source != wanted:
-        raise PageError(f"{page.path.name}, cell {number}: is no setup cell of this page; it should be\n{wanted}")
+        raise PageError(f"{page.path.name}, cell {number}: not the setup cell of this page, which is\n{wanted}")
 
 
 def _find(page: Page, root: Path) -> tuple[int, NotebookNode]:
@@ -58,10 +58,7 @@ def _find(page: Page, root: Path) -> tuple[int, NotebookNode]:
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     known = sorted(MODULES.keys() & project["optional-dependencies"].keys())
     if page.extra and page.extra not in known:
-        raise PageError(
-            f"{page.path.name}: metadata ml4ops.extra is {page.extra!r}, which no page can ask for; "
-            f"use {' or '.join(known)}, or add it to pyproject.toml and setup_cells.MODULES"
-        )
+        raise PageError(f"{page.path.name}: metadata ml4ops.extra is {page.extra!r}; use {' or '.join(known)}")
     cells = [(n, c) for n, c in enumerate(page.notebook.cells, 1) if "setup" in c.metadata.get("tags", [])]
     if len(cells) != 1:
         raise PageError(f"{page.path.name}: {len(cells)} cells are tagged 'setup'; tag exactly one")
@@ -69,17 +66,7 @@ def _find(page: Page, root: Path) -> tuple[int, NotebookNode]:
 
 
 def write_setups(root: Path) -> list[Path]:
-    """Write the setup cell of every page that has another one.
-
-    Args:
-        root: root of the repository.
-
-    Returns:
-        Pages that were changed.
-
-    Raises:
-        PageError: a page asks for an extra that does not exist, or has not one setup cell.
-    """
+    """Write the setup cell of every page of a repository that has another one; the pages that were changed."""
     here = repository_of(read_config(root))
     changed = []
     for page in find_pages(root / "notebooks"):

@@ -15,6 +15,7 @@ PAGE = Path("book/topics.md")
 MARK = "<!-- topics -->"
 
 Topics = Mapping[str, Mapping[str, Sequence[str]]]
+"""Lists of ``pages``, ``modules`` and ``tests`` of each topic."""
 
 
 class TopicError(Exception):
@@ -23,10 +24,6 @@ class TopicError(Exception):
 
 def insert_topics(root: Path, stage: Path) -> None:
     """Put the table of topics into the page of topics among the gathered sources; a book without one is left alone.
-
-    Args:
-        root: folder of the book.
-        stage: folder of the gathered sources.
 
     Raises:
         TopicError: a page, module or test of the table does not exist.
@@ -42,44 +39,38 @@ def insert_topics(root: Path, stage: Path) -> None:
 
 
 def find_missing(root: Path, topics: Topics) -> Iterator[str]:
-    """What a table of topics names in vain, in words.
-
-    Args:
-        root: folder of the book.
-        topics: lists of pages, modules and tests of each topic.
-    """
+    """What a table of topics names and the book does not have, in words."""
     for topic, found in topics.items():
         for page in found["pages"]:
             if not any((root / f"{page}{suffix}").exists() for suffix in (".ipynb", ".md")):
                 yield f"{topic}: no page {page}"
-        yield from (f"{topic}: no module {m}" for m in found["modules"] if not (root / _module_path(m)).exists())
+        yield from (f"{topic}: no module {m}" for m in found["modules"] if not (root / _module_path(root, m)).exists())
         yield from (f"{topic}: no test {t}" for t in found["tests"] if not _test_line(root, t))
 
 
 def topics_table(root: Path, topics: Topics, here: Repository) -> str:
-    """The table of topics in Markdown.
-
-    Args:
-        root: folder of the book.
-        topics: lists of pages, modules and tests of each topic.
-        here: where the links to the source lead.
-    """
+    """The table of topics in Markdown; links to the source lead to ``here``."""
     rows = ["| topic | pages | code | what the tests promise |", "|---|---|---|---|"]
     for topic, found in sorted(topics.items()):
         pages = [f"[](../{page})" for page in found["pages"]]
-        modules = [f"[`{m.removeprefix('projects/')}`]({here.blob(_module_path(m))})" for m in found["modules"]]
+        modules = [f"[`{m.removeprefix('projects/')}`]({here.blob(_module_path(root, m))})" for m in found["modules"]]
         tests = [_test_link(root, t, here) for t in found["tests"]]
         rows.append(f"| {topic} | {'<br>'.join(pages)} | {'<br>'.join(modules)} | {'<br>'.join(tests)} |")
     return "\n".join(rows)
 
 
-def _module_path(name: str) -> str:
-    """Path of a module of the helper package; a file of a course project is named by its path already.
+def _module_path(root: Path, name: str) -> str:
+    """Path of a module or package: of ``book_tools`` by its whole name, of the helper without the package's name.
 
-    >>> _module_path("press.keys"), _module_path("projects/cover/cover/split.py")
-    ('book_tools/src/book_tools/keys.py', 'projects/cover/cover/split.py')
+    A file of a course project is named by its path.
+
+    >>> _module_path(Path(), "book_tools.keys"), _module_path(Path(), "projects/cover/split.py")
+    ('book_tools/src/book_tools/keys.py', 'projects/cover/split.py')
     """
-    return name if "/" in name else f"ml4ops_helpers/{name.replace('.', '/')}.py"
+    if "/" in name:
+        return name
+    path = ("book_tools/src/" if name.startswith("book_tools") else "ml4ops_helpers/") + name.replace(".", "/")
+    return f"{path}/__init__.py" if (root / path).is_dir() else f"{path}.py"
 
 
 def _test_link(root: Path, test: str, here: Repository) -> str:

@@ -14,7 +14,7 @@ PAGE = """<!DOCTYPE html>
 """
 TEXT = "<h1>Rivers</h1><p>Rivers, rivers and <a href='#text'>more rivers</a>.</p>"
 SEARCH = """<h1>Search</h1><ul id="search-results"></ul><script>
-if (new URLSearchParams(location.search).get('q') === 'rivers')
+if (new URLSearchParams(location.search).get('q') === 'Rivers')
   for (const page of PAGES) document.getElementById('search-results').innerHTML += `<li><a href="${page}">it</a></li>`;
 </script>"""
 
@@ -25,12 +25,14 @@ def page(more="", text=TEXT, title="A page"):
 
 
 def write_site(root, pages):
-    """Write pages, a search that finds them all by the word rivers, and a page for what is not found."""
+    """Write pages, a search that finds them all by the title Rivers, and a page for what is not found."""
     html = root / "_build/html"
     html.mkdir(parents=True)
     (root / "_config.yml").write_text(yaml.safe_dump(CONFIG))
     first, *others = pages
-    (root / "_toc.yml").write_text(yaml.safe_dump({"root": first, "chapters": [{"file": name} for name in others]}))
+    (root / "_toc.yml").write_text(
+        yaml.safe_dump({"format": "jb-book", "root": first, "chapters": [{"file": name} for name in others]})
+    )
     for name, text in pages.items():
         (html / f"{name}.html").write_text(text)
     (html / "search.html").write_text(page(text=SEARCH.replace("PAGES", str([f"{name}.html" for name in pages]))))
