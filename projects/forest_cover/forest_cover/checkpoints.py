@@ -1,4 +1,4 @@
-"""The state of a training in a file, to go on after an interruption."""
+"""The state of a training in a file, to resume after an interruption."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def write_checkpoint(run: Run, path: Path) -> None:
 
 
 def read_checkpoint(run: Run, path: Path) -> bool:
-    """Go on from a file of ``write_checkpoint`` if it is there and of the same settings and rows; the log says which.
+    """Resume from a file of ``write_checkpoint`` if it is there and of the same settings and rows; the log says which.
 
     Returns:
-        Whether the run goes on from it.
+        Whether the run resumes from it.
     """
     if not path.exists():
         return False
@@ -36,5 +36,5 @@ def read_checkpoint(run: Run, path: Path) -> bool:
         log.warning("%s is of other settings or rows: the training starts from the beginning", path)
         return False
     run.resume(state)
-    log.info("%s: going on after epoch %d", path, len(run.history))
+    log.info("%s: resumed after epoch %d", path, len(run.history))
     return True

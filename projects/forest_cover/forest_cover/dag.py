@@ -15,7 +15,7 @@ from forest_cover.files import ProjectError, replacing, run_stage
 
 
 def stages(folder: str | Path = ".") -> nx.DiGraph[str]:
-    """The stages and what follows from what, as ``dvc dag`` tells.
+    """The stages and what follows from what, as ``dvc dag`` shows.
 
     Args:
         folder: of the project.

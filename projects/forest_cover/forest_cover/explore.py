@@ -79,7 +79,7 @@ def _categories(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def correlated_pairs(frame: pd.DataFrame) -> pd.DataFrame:
-    """Pairs of measured columns that tell nearly the same.
+    """Pairs of measured columns that say nearly the same.
 
     Args:
         frame: the features.

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 def record_trials(study: optuna.Study, config: Config, lock: FileLock) -> None:
     """Write the finished trials that MLflow does not know yet as child runs of one run for the study.
 
-    What is missing is added by whichever process comes next, so none is lost with a process, and none is there twice.
+    What is missing is added by whichever process comes next, so none is lost with a process, and none is duplicated.
 
     Args:
         study: whose trials.
@@ -54,7 +54,7 @@ def record_trials(study: optuna.Study, config: Config, lock: FileLock) -> None:
 
 
 def finished(study: optuna.Study) -> list[FrozenTrial]:
-    """Trials that have told what they could: complete and pruned ones."""
+    """Trials with a result: complete and pruned ones."""
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 

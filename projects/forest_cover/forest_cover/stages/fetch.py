@@ -53,10 +53,5 @@ def fingerprint(frame: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def main() -> None:
-    """Run the stage with the settings of params.yaml."""
-    fetch(load_config())
-
-
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(lambda: fetch(load_config()))

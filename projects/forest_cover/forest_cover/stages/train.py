@@ -1,8 +1,8 @@
 """Train a network. A Hydra app: ``python -m forest_cover.stages.train model=residual training.seed=1``.
 
 Alone it composes ``conf/`` and writes to the folder that Hydra makes for the run; DVC gives it ``params.yaml`` as its
-settings and ``out=models``. A training that was killed goes on from its checkpoint when it is started again with the
-same folder, settings and rows.
+settings and ``out=models``. A killed training resumes from its checkpoint when it is started again with the same
+folder, settings and rows.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class WriteHistory(Callback):
-    """Writes ``history.csv`` after each epoch, so that it tells how far a killed training came."""
+    """Writes ``history.csv`` after each epoch, so that it shows how far a killed training came."""
 
     def on_epoch(self, run: Run) -> None:
         """Write all epochs so far."""
@@ -62,7 +62,7 @@ def train_model(config: Config, folder: Path, out: Path, extra: Sequence[Callbac
         log.info("%s on %s, %d weights", config.model.name, run.device, sum(p.numel() for p in run.model.parameters()))
         fit(run, callbacks)
         save_model(run)
-    except BaseException as problem:  # an interruption as well: the record tells what ended the run
+    except BaseException as problem:  # an interruption as well: the record says what ended the run
         end_run(out, problem)
         raise
     best = run.history[run.best]
