@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from forest_cover.columns import LABELS
-
-if TYPE_CHECKING:
-    from sklearn.base import BaseEstimator
-
-    from forest_cover.dataset import CoverDataset
-    from forest_cover.scores import Floats
+from forest_cover.dataset import CoverDataset
+from forest_cover.scores import Floats
 
 
 def baselines(seed: int) -> dict[str, BaseEstimator]:

@@ -16,16 +16,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from forest_cover import figures
 from forest_cover.checkpoints import read_checkpoint, write_checkpoint
 from forest_cover.files import ProjectError
-
-if TYPE_CHECKING:
-    from forest_cover.fit import Run
+from forest_cover.fit import Run
 
 log = logging.getLogger(__name__)
 
@@ -47,14 +44,14 @@ class Callback:
         """After the last epoch, when the network holds the best weights."""
 
     def on_error(self, run: Run, problem: BaseException) -> None:
-        """When the training fails or is interrupted; afterwards the problem goes on to the caller."""
+        """When the training fails or is interrupted; afterwards the exception reaches the caller."""
 
 
 class Checkpoint(Callback):
-    """Writes ``checkpoint.pt`` after each epoch, goes on from one that is there, and removes it at the end."""
+    """Writes ``checkpoint.pt`` after each epoch, resumes from one that is there, and removes it at the end."""
 
     def on_start(self, run: Run) -> None:
-        """Go on where an interrupted training of the same settings and rows stopped."""
+        """Resume an interrupted training of the same settings and rows."""
         read_checkpoint(run, run.out / "checkpoint.pt")
 
     def on_epoch(self, run: Run) -> None:
@@ -107,7 +104,7 @@ class Mlflow(Callback):
     """Records settings, the scores of each epoch and the best one in MLflow.
 
     Where a run is active, as in a search that opens one for each trial, it is that run; else it is a new one. An
-    interrupted training that goes on makes a new run, with all epochs.
+    resumed training makes a new run, with all epochs.
     """
 
     opened = False
@@ -123,8 +120,10 @@ class Mlflow(Callback):
                 mlflow.set_tracking_uri(run.config.training.tracking)
                 mlflow.set_experiment(run.config.training.experiment)
             except mlflow.MlflowException as problem:
-                told = f"training.tracking={run.config.training.tracking}: MLflow refuses it"
-                raise ProjectError(f"{told}: {' '.join(str(problem).split())[:200]}") from None
+                reason = " ".join(str(problem).split())[:200]
+                raise ProjectError(
+                    f"training.tracking={run.config.training.tracking}: MLflow refuses it: {reason}"
+                ) from None
             mlflow.start_run()
             self.opened = True
         mlflow.log_params(settings(run))
@@ -162,7 +161,7 @@ CALLBACKS: dict[str, type[Callback]] = {
 
 def settings(run: Run) -> dict[str, str]:
     """What decides the training, as flat texts such as ``model.width: 256``."""
-    groups = {group: vars(getattr(run.config, group)) for group in ("resources", "training", "model")}
+    groups = run.config.model_dump(include={"resources", "training", "model"})
     return {f"{group}.{name}": str(value) for group, values in groups.items() for name, value in values.items()}
 
 
@@ -176,7 +175,7 @@ def make_callbacks(names: Sequence[str]) -> list[Callback]:
         One of each, in this order.
 
     Raises:
-        ProjectError: there is no such callback; the message lists those there are.
+        ProjectError: an unknown callback; the message lists the known ones.
 
     Example:
         >>> [type(callback).__name__ for callback in make_callbacks(["checkpoint", "early_stop"])]
@@ -189,11 +188,11 @@ def _own(name: str) -> type[Callback]:
     module, colon, attribute = name.partition(":")
     if not colon:
         known = ", ".join(CALLBACKS)
-        raise ProjectError(f"training.callbacks: there is no {name!r}; choose from {known}, or name your module:Class")
+        raise ProjectError(f"training.callbacks: {name!r} is unknown; choose from {known}, or name your module:Class")
     try:
         found = getattr(import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as problem:
         raise ProjectError(f"training.callbacks: {name!r} can't be imported: {problem}") from None
     if not (isinstance(found, type) and issubclass(found, Callback)):
-        raise ProjectError(f"training.callbacks: {name!r} is no subclass of forest_cover.callbacks.Callback")
+        raise ProjectError(f"training.callbacks: {name!r} is not a subclass of forest_cover.callbacks.Callback")
     return found

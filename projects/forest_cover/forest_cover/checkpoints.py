@@ -1,17 +1,14 @@
-"""The state of a training in a file, to go on after an interruption."""
+"""The state of a training in a file, to resume after an interruption."""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
 from forest_cover.files import replacing
-
-if TYPE_CHECKING:
-    from forest_cover.fit import Run
+from forest_cover.fit import Run
 
 log = logging.getLogger(__name__)
 
@@ -23,10 +20,10 @@ def write_checkpoint(run: Run, path: Path) -> None:
 
 
 def read_checkpoint(run: Run, path: Path) -> bool:
-    """Go on from a file of ``write_checkpoint`` if it is there and of the same settings and rows; the log says which.
+    """Resume from a file of ``write_checkpoint`` if it is there and of the same settings and rows; the log says which.
 
     Returns:
-        Whether the run goes on from it.
+        Whether the run resumes from it.
     """
     if not path.exists():
         return False
@@ -39,5 +36,5 @@ def read_checkpoint(run: Run, path: Path) -> bool:
         log.warning("%s is of other settings or rows: the training starts from the beginning", path)
         return False
     run.resume(state)
-    log.info("%s: going on after epoch %d", path, len(run.history))
+    log.info("%s: resumed after epoch %d", path, len(run.history))
     return True

@@ -1,63 +1,48 @@
 """Composes ``conf/`` into ``params.yaml``, which DVC watches and every stage reads.
 
-``python -m forest_cover.configure data=kaggle training.seed=1`` writes it; ``--check`` tells whether it is what
-``conf/`` composes to, as a commit hook and CI want to know.
+``python -m forest_cover.configure data=kaggle training.seed=1`` writes it; ``--check``, for a commit hook and CI, fails
+where it is not what ``conf/`` composes to.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
+import pandas as pd
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from forest_cover.config import CONF, CONFIGURE, PARAMS, ConfigError, check_config, unknown
+from forest_cover.config import CONF, CONFIGURE, PARAMS, ConfigError, check_config
 from forest_cover.files import run_stage, write_text
 
 HEAD = f"# Written by `{CONFIGURE}` from conf/: change the values there, or give them to the command.\n"
 
 
 def compose_conf(overrides: Sequence[str] = (), conf: Path = CONF) -> DictConfig:
-    """Compose the groups as Hydra does, resolve and check them.
+    """Compose the groups as Hydra does, and check the values.
 
     Args:
         overrides: such as ``data=kaggle`` or ``training.learning_rate=3e-3``.
         conf: folder of the groups.
 
-    Returns:
-        The values, without interpolations.
-
     Raises:
         ConfigError: a group or file is missing, an override can't be read, or a value can't be used.
     """
-    if not (conf / "config.yaml").is_file():
-        raise ConfigError(f"{conf}/config.yaml: not found; run from the project's folder")
+    # With ++, Hydra lets a misspelt setting through to our own check, which names the one that was meant.
+    added = [re.sub(r"^(?=[a-z_]+\.[\w.]+=)", "++", override) for override in overrides]
     try:
         with initialize_config_dir(str(conf.absolute()), version_base="1.3"):
-            found = compose("config", overrides=list(overrides))
-        OmegaConf.resolve(found)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise _told(error, overrides, conf) from None
+            found = compose("config", overrides=added)
+    except HydraException as error:
+        reason = re.split(r"\n(?:Config search path|See http)", str(error))[0]
+        raise ConfigError(f"{conf}: {' '.join(reason.split())}") from None
     check_config(found)
+    OmegaConf.resolve(found)
     return found
-
-
-def write_params(overrides: Sequence[str] = (), path: Path = PARAMS) -> None:
-    """Write what ``conf/`` composes to.
-
-    Args:
-        overrides: as of `compose_conf`.
-        path: of the file.
-
-    Raises:
-        ConfigError: as `compose_conf`; the file stays as it was.
-    """
-    write_text(HEAD + OmegaConf.to_yaml(compose_conf(overrides)), path)
 
 
 def check_params(overrides: Sequence[str] = (), path: Path = PARAMS) -> None:
@@ -74,29 +59,13 @@ def check_params(overrides: Sequence[str] = (), path: Path = PARAMS) -> None:
         raise ConfigError(f"{path}: not found; write it: {CONFIGURE}")
     here, there = _flat(OmegaConf.load(path)), _flat(compose_conf(overrides))
     if differing := [key for key in {**there, **here} if here.get(key, ...) != there.get(key, ...)]:
-        told = ", ".join(f"{key}={here.get(key, 'missing')} (conf/: {there.get(key, 'missing')})" for key in differing)
-        raise ConfigError(f"{path} is not what conf/ composes to: {told}; write it anew: {CONFIGURE}")
+        pairs = ", ".join(f"{key}={here.get(key, 'missing')} (conf/: {there.get(key, 'missing')})" for key in differing)
+        raise ConfigError(f"{path} is not what conf/ composes to: {pairs}; rewrite it: {CONFIGURE}")
 
 
-def _flat(config: object, prefix: str = "") -> dict[str, object]:
-    """Values by their whole names."""
-    if isinstance(config, DictConfig):
-        return {name: v for key, value in config.items() for name, v in _flat(value, f"{prefix}.{key!s}").items()}
-    return {prefix[1:]: config}
-
-
-def _told(error: Exception, overrides: Sequence[str], conf: Path) -> ConfigError:
-    """What Hydra complains of; of a misspelt setting, which one was meant."""
-    if found := re.search(r"Could not override '([a-z_]+\.[a-z_]+)'", str(error)):
-        value = next((o.partition("=")[2] for o in overrides if o.startswith(f"{found[1]}=")), "")
-        return unknown(found[1], value)
-    return ConfigError(f"{conf}: {_sentence(error)}")
-
-
-def _sentence(error: Exception) -> str:
-    """A library's message, without its links and search paths."""
-    text = re.split(r"\n(?:Config search path|See http|\s+full_key)", str(error))[0]
-    return " ".join(text.replace("\t", " ").split())
+def _flat(config: object) -> dict[Hashable, object]:
+    """Values by their full names."""
+    return pd.json_normalize(OmegaConf.to_container(config)).to_dict("records")[0]  # type: ignore[arg-type]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -110,12 +79,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--check", action="store_true", help="fail when params.yaml is not what conf/ composes to")
     parser.add_argument("--show", action="store_true", help="print the values and write nothing")
     options = parser.parse_args(arguments)
+    if options.check:
+        return check_params(options.overrides)
+    values = OmegaConf.to_yaml(compose_conf(options.overrides))
     if options.show:
-        print(OmegaConf.to_yaml(compose_conf(options.overrides)), end="")
-    elif options.check:
-        check_params(options.overrides)
+        print(values, end="")
     else:
-        write_params(options.overrides)
+        write_text(HEAD + values, PARAMS)
         print(f"{PARAMS}: written")
 
 

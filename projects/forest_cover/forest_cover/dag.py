@@ -5,20 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import networkx as nx
 import pydot
+from matplotlib.axes import Axes
 
 from forest_cover.files import ProjectError, replacing, run_stage
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 
 def stages(folder: str | Path = ".") -> nx.DiGraph[str]:
-    """The stages and what follows from what, as ``dvc dag`` tells.
+    """The stages and what follows from what, as ``dvc dag`` shows.
 
     Args:
         folder: of the project.

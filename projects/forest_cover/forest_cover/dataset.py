@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler, SequentialSampler
 
 from forest_cover.columns import LABELS
+from forest_cover.config import Resources
 from forest_cover.files import PARTS, ProjectError, needed, read_json
-
-if TYPE_CHECKING:
-    from forest_cover.config import Resources
 
 Batch = tuple[Tensor, Tensor]
 """Features, float32 ``(rows, columns)``, and labels, int64 ``(rows,)`` in 0 to 6."""
@@ -53,16 +50,18 @@ class CoverDataset(Dataset[Batch]):
 
 
 def check(features: Tensor, labels: Tensor) -> None:
-    """Refuse tensors that are no rows of this data set; the message says which rule is broken, and where."""
+    """Refuse tensors that are not rows of this data set; the message says which rule is broken, and where."""
     if features.ndim != 2 or features.dtype != torch.float32:
         raise ProjectError(f"features: {features.dtype} of shape {tuple(features.shape)}, expected float32 (rows, k)")
     if labels.shape != features.shape[:1] or labels.dtype != torch.int64:
         raise ProjectError(f"labels: {labels.dtype} of shape {tuple(labels.shape)}, expected int64 ({len(features)},)")
     if not len(labels):
-        raise ProjectError("there is not one row")
+        raise ProjectError("there are no rows")
     if not features.isfinite().all():
         row, column = (~features.isfinite()).nonzero()[0].tolist()
-        raise ProjectError(f"features: row {row}, column {column} is {features[row, column].item()}, no finite number")
+        raise ProjectError(
+            f"features: row {row}, column {column} is {features[row, column].item()}, not a finite number"
+        )
     strange = ((labels < 0) | (labels >= len(LABELS))).nonzero().flatten()
     if len(strange):
         row = int(strange[0])
@@ -86,7 +85,7 @@ def load_dataset(folder: Path, part: str) -> CoverDataset:
     try:
         content = torch.load(path, weights_only=True)
     except Exception:  # torch raises nearly anything for a file that is not one of its own
-        raise ProjectError(f"{path} can't be read as tensors: `dvc repro --force tensors` makes it anew") from None
+        raise ProjectError(f"{path} can't be read as tensors: make it again: `dvc repro --force tensors`") from None
     if not isinstance(content, dict) or not all(isinstance(content.get(k), Tensor) for k in ("features", "labels")):
         raise ProjectError(f"{path}: expected a dict of tensors 'features' and 'labels'")
     columns = load_columns(folder)
@@ -106,7 +105,7 @@ def load_columns(folder: Path) -> list[str]:
         folder: of ``columns.json``.
 
     Raises:
-        ProjectError: the file is missing or holds no list of names.
+        ProjectError: the file is missing or not a list of names.
     """
     path = folder / "columns.json"
     columns = read_json(path, "tensors")

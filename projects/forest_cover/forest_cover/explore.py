@@ -6,18 +6,16 @@ from collections.abc import Iterator
 from html import escape
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from forest_cover.columns import CLASSES, COUNTS, LABELS, QUANTITIES, SOIL, TARGET, WILDERNESS
 from forest_cover.figures import BLUE, save
 from forest_cover.files import write_text
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 CORRELATED = 0.5
 """Pairs of columns are listed from this absolute correlation on."""
@@ -81,7 +79,7 @@ def _categories(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def correlated_pairs(frame: pd.DataFrame) -> pd.DataFrame:
-    """Pairs of measured columns that tell nearly the same.
+    """Pairs of measured columns that say nearly the same.
 
     Args:
         frame: the features.

@@ -13,8 +13,6 @@ from typing import Any
 
 import pandas as pd
 
-from forest_cover.config import ConfigError
-
 RAW, PROVENANCE = Path("data/raw.parquet"), Path("data/raw.json")
 VALIDATION = Path("reports/validation.json")
 EXPLORE, EXPLORE_NUMBERS = Path("reports/explore"), Path("reports/explore.json")
@@ -27,21 +25,21 @@ PARTS = ("train", "val", "test")
 
 
 class ProjectError(ValueError):
-    """Something the user can put right; the message says in one line what it is and what to do."""
+    """Something the user can fix; the message says in one line what it is and what to do."""
 
 
 def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage as a command: what the user can put right is said in one line, and the exit status is 1.
+    """Run a stage as a command: what the user can fix is reported in one line, with exit status 1.
 
     Args:
         main: the stage, without arguments.
 
     Raises:
-        SystemExit: with status 1 after a `ProjectError` or a `ConfigError`.
+        SystemExit: with status 1 after a `ProjectError`.
     """
     try:
         main()
-    except (ProjectError, ConfigError) as problem:
+    except ProjectError as problem:
         print(f"error: {problem}", file=sys.stderr)
         raise SystemExit(1) from None
 
@@ -142,7 +140,7 @@ def read_table(path: str | Path, stage: str) -> pd.DataFrame:
         The table.
 
     Raises:
-        ProjectError: it is not there, or it is no Parquet file.
+        ProjectError: it is not there, or not a Parquet file.
     """
     try:
         return pd.read_parquet(needed(path, stage))
@@ -165,7 +163,7 @@ def read_json(path: str | Path, stage: str) -> Any:  # noqa: ANN401 (JSON may ho
         Its content.
 
     Raises:
-        ProjectError: it is not there, or it is no JSON.
+        ProjectError: it is not there, or not JSON.
     """
     try:
         return json.loads(needed(path, stage).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The training loop: it stops early, keeps the best weights, and goes on bit for bit where it was interrupted."""
+"""The training loop: it stops early, keeps the best weights, and resumes bit for bit where it was interrupted."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, O
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from forest_cover.columns import LABELS
+from forest_cover.config import Config
 from forest_cover.dataset import CoverDataset, make_loader
 from forest_cover.files import ProjectError
 from forest_cover.models import build_model
@@ -24,7 +25,6 @@ from forest_cover.scores import Floats, scores
 
 if TYPE_CHECKING:
     from forest_cover.callbacks import Callback
-    from forest_cover.config import Config
 
 log = logging.getLogger(__name__)
 
@@ -116,11 +116,11 @@ class Run:
         weights = class_weights(train.labels, training.class_weights)
         self.loss = nn.CrossEntropyLoss(weights, label_smoothing=training.label_smoothing).to(self.device)
         self.history: list[dict[str, float]] = []
-        self.best, self.best_weights = -1, _copied(self.judged)
+        self.best, self.best_weights = -1, _copied(self.validated)
         self.stop = False
 
     @property
-    def judged(self) -> nn.Module:
+    def validated(self) -> nn.Module:
         """The network whose weights are validated and kept: the average where there is one."""
         return self.average.module if self.average else self.model
 
@@ -149,7 +149,7 @@ class Run:
 
     def validate(self) -> dict[str, float]:
         """Loss and scores on the validation rows."""
-        probabilities = predict(self.judged, self.val.features)
+        probabilities = predict(self.validated, self.val.features)
         truth = self.val.labels.numpy()
         loss = -np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)).mean()
         found = scores(truth, probabilities)
@@ -161,17 +161,17 @@ class Run:
             raise ProjectError(f"epoch {row['epoch']}: the loss is {row['train_loss']}; lower training.learning_rate")
         self.history.append(row)
         if self.best < 0 or row["val_macro_f1"] > self.history[self.best]["val_macro_f1"]:
-            self.best, self.best_weights = len(self.history) - 1, _copied(self.judged)
+            self.best, self.best_weights = len(self.history) - 1, _copied(self.validated)
 
     def state(self) -> dict[str, Any]:
-        """All that a training needs to go on, as tensors and plain values."""
+        """All that a training needs to resume, as tensors and plain values."""
         parts = {name: part.state_dict() for name, part in self._parts().items()}
         generators = [torch.get_rng_state(), self._order.get_state(), *torch.cuda.get_rng_state_all()]
         own = {"hash": self.hash, "history": self.history, "best": self.best, "stop": self.stop}
         return {"parts": parts, "generators": generators, "best_weights": self.best_weights, **own}
 
     def resume(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state of ``state()``."""
+        """Resume from a state of ``state()``."""
         for name, part in self._parts().items():
             part.load_state_dict(state["parts"][name])
         here, order, *cuda = state["generators"]
@@ -217,7 +217,7 @@ def fit(run: Run, callbacks: Iterable[Callback] = ()) -> Run:
         The run; its model holds the best weights, in evaluation mode and on the CPU.
 
     Raises:
-        ProjectError: the loss is no longer a number.
+        ProjectError: the loss is not finite.
     """
     callbacks = list(callbacks)
     try:

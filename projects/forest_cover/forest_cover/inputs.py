@@ -1,49 +1,64 @@
-"""Checks the rows that a prediction is asked for. What is wrong is said in one line: column, row, value, what to do.
+"""Checks the rows that a prediction is asked for: what is wrong is reported in one line with column, row and value.
 
 Some mistakes leave values that could be true, and nothing here can see them: an aspect in radians, distances in feet or
-kilometres, a column under another one's name. Compare what you hand in with the ranges of the package.
+kilometres, a column under another one's name. Compare your rows with the ranges of the package.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_bool_dtype, is_complex_dtype, is_numeric_dtype
+from pandas.api.types import is_complex_dtype, is_numeric_dtype
+from pydantic import BaseModel, model_validator
 
-from forest_cover.columns import SOIL, WILDERNESS
+from forest_cover.columns import FEATURES, QUANTITIES, SOIL, WILDERNESS
 from forest_cover.files import ProjectError
-
-if TYPE_CHECKING:
-    from forest_cover.scores import Floats
+from forest_cover.prepare import Scaling
+from forest_cover.scores import Floats
 
 OTHER_UNITS = {"feet": 0.3048, "km": 1000.0}
 """Other units of length, in metres: a value out of range that would be in it in one of them gets a hint."""
+Rows = pd.DataFrame | Sequence[Mapping[str, Any]]
 
 
 class PredictorError(ProjectError):
     """A prediction can't be made; the message says why in one line."""
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """What a row must hold.
+class Inputs(BaseModel):
+    """What a row must hold, as ``package.json`` says it.
 
     Attributes:
         columns: names, in the order of the network's inputs.
         unused: columns of the data set that the training dropped: they may be there, and are not looked at.
         ranges: ``(low, high, unit)`` of each measured column.
+        scaling: of the measured columns, fitted on the training rows.
     """
 
     columns: list[str]
     unused: list[str]
     ranges: dict[str, tuple[float, float, str]]
+    scaling: Scaling
 
-    def read(self, rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> tuple[Floats, pd.Index[Any]]:
+    @model_validator(mode="after")
+    def _fit_together(self) -> Inputs:
+        if sorted(self.columns + self.unused) != sorted(FEATURES):
+            raise ValueError(f"columns and unused are not the {len(FEATURES)} columns of the data set")
+        measured = {q.name for q in QUANTITIES} & set(self.columns)
+        if set(self.ranges) != measured or not all(low < high for low, high, _ in self.ranges.values()):
+            raise ValueError("ranges must be of the measured columns, each with low below high")
+        names, means, deviations = self.scaling.columns, self.scaling.means, self.scaling.deviations
+        if not (set(names) <= measured and len(set(names)) == len(names) == len(means) == len(deviations)):
+            raise ValueError("scaling must have one mean and one deviation for each of its columns")
+        if not (np.isfinite(means).all() and (np.array(deviations) > 0).all()):
+            raise ValueError("scaling must have finite means and deviations above 0")
+        return self
+
+    def read(self, rows: Rows) -> tuple[Floats, pd.Index[Any]]:
         """Check rows, and bring their columns into the order of the network.
 
         Args:
@@ -55,120 +70,77 @@ class Inputs:
         Raises:
             PredictorError: at the first thing that is wrong.
         """
-        found, labels = as_columns(rows)
-        self._check_names(found)
-        if not len(labels):
-            raise PredictorError("the table has no row; hand in at least one")
-        values = np.empty((len(labels), len(self.columns)))
-        for place, name in enumerate(self.columns):
-            values[:, place] = numbers(name, found[name], labels)
-        self._check_ranges(values, labels)
+        table = _table(rows)
+        self._check_names(table.columns)
+        if not len(table):
+            raise PredictorError("the table has no row; it needs at least one")
+        values = np.column_stack([_numbers(name, table[name]) for name in self.columns])
+        low, high = np.array([self.ranges.get(name, (0, 1))[:2] for name in self.columns]).T
+        one_hot = np.isin(self.columns, (*WILDERNESS, *SOIL))
+        bad = ~((values >= low) & (values <= high)) | (one_hot & (values != 0) & (values != 1))  # NaN is bad too
+        if bad.any():
+            row, place = np.argwhere(bad)[0]
+            name = self.columns[place]
+            raise PredictorError(f"{name}, row {table.index[row]!r}: {self._rule(name, float(values[row, place]))}")
         for group in (WILDERNESS, SOIL):
-            self._check_group(values, labels, group)
-        return values, labels
+            self._check_group(values, table.index, group)
+        return values, table.index
 
-    def _check_names(self, found: Mapping[Any, Any]) -> None:
-        if missing := [name for name in self.columns if name not in found]:
-            raise PredictorError(f"{_listed(missing)} missing: hand in all of the {len(self.columns)} columns")
-        known = {*self.columns, *self.unused}
-        if extra := [repr(name) for name in found if name not in known]:
-            raise PredictorError(f"{_listed(extra)} unknown to the model: leave out what is no column of it")
+    def _check_names(self, names: pd.Index[Any]) -> None:
+        if missing := [name for name in self.columns if name not in names]:
+            raise PredictorError(f"missing: {_some(missing)}; all of the {len(self.columns)} columns are needed")
+        if extra := [repr(name) for name in names if name not in self.columns and name not in self.unused]:
+            raise PredictorError(f"unknown to the model: {_some(extra)}; leave out what is not a column of it")
+        if not names.is_unique:
+            raise PredictorError(f"duplicate: {names[names.duplicated()][0]}; keep one column of that name")
 
-    def _check_ranges(self, values: Floats, labels: pd.Index[Any]) -> None:
-        names = {name: place for place, name in enumerate(self.columns)}
-        for name, (low, high, unit) in self.ranges.items():
-            column = values[:, names[name]]
-            if len(bad := np.flatnonzero((column < low) | (column > high))):
-                value = float(column[bad[0]])
-                rule = f"{value:g} is outside of {low:g} to {high:g} {unit}{_hint(value, low, high, unit)}"
-                raise PredictorError(f"{name}, row {labels[bad[0]]!r}: {rule}")
+    def _rule(self, name: str, value: float) -> str:
+        if np.isnan(value):
+            return "no value; the model needs one in each column"
+        if name not in self.ranges:
+            return f"{value:g} is neither 0 nor 1"
+        low, high, unit = self.ranges[name]
+        others = {other: value * metres for other, metres in OTHER_UNITS.items() if unit == "m"}
+        hints = [f"; if it is in {other}, use {metres:g}" for other, metres in others.items() if low <= metres <= high]
+        return f"{value:g} is outside {low:g} to {high:g} {unit}{''.join(hints)}"
 
     def _check_group(self, values: Floats, labels: pd.Index[Any], group: Sequence[str]) -> None:
-        places = [place for place, name in enumerate(self.columns) if name in group]
-        part = values[:, places]
-        if len(strange := np.argwhere((part != 0) & (part != 1))):
-            row, place = strange[0]
-            told = f"{self.columns[places[place]]}, row {labels[row]!r}: {part[row, place]:g}"
-            raise PredictorError(f"{told} is neither 0 nor 1")
-        least = int(len(places) == len(group))  # where the training dropped some of a group, none may be set
-        sums = part.sum(axis=1)
+        places = np.isin(self.columns, group)
+        sums = values[:, places].sum(axis=1)
+        least = int(places.sum() == len(group))  # where the training dropped some of a group, none may be set
         if len(bad := np.flatnonzero((sums < least) | (sums > 1))):
-            told = f"{group[0]} to {group[-1]}, row {labels[bad[0]]!r}: {sums[bad[0]]:g} of them are 1"
-            raise PredictorError(f"{told}, expected {'exactly' if least else 'at most'} one")
+            found = f"{group[0]} to {group[-1]}, row {labels[bad[0]]!r}: {sums[bad[0]]:g} of them are 1"
+            raise PredictorError(f"{found}, expected {'exactly' if least else 'at most'} one")
 
 
-def as_columns(rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> tuple[Mapping[Any, Any], pd.Index[Any]]:
-    """Values by column, and the labels of the rows.
-
-    Raises:
-        PredictorError: the rows are of no kind that is known, or a column is there twice.
-    """
+def _table(rows: Rows) -> pd.DataFrame:
     if isinstance(rows, pd.DataFrame):
-        if len(twice := rows.columns[rows.columns.duplicated()]):
-            raise PredictorError(f"{_listed([str(twice[0])])} there more than once: keep one column of that name")
-        return dict(rows.items()), rows.index
-    if isinstance(rows, Mapping | str) or not isinstance(rows, Sequence):
+        return rows
+    if isinstance(rows, str) or not isinstance(rows, Sequence):
         raise PredictorError(f"rows are {type(rows).__name__}, expected a DataFrame or a list of mappings")
     for number, row in enumerate(rows):
         if not isinstance(row, Mapping):
             raise PredictorError(f"row {number} is {type(row).__name__}, expected a mapping from column to value")
-    names = dict.fromkeys(name for row in rows for name in row)
-    return {name: [row.get(name) for row in rows] for name in names}, pd.RangeIndex(len(rows))
+    return pd.DataFrame(list(rows), dtype=object)
 
 
-def numbers(name: str, values: pd.Series[Any] | list[Any], labels: pd.Index[Any]) -> Floats:
-    """A column as numbers.
-
-    Args:
-        name: of the column.
-        values: anything.
-        labels: of the rows.
-
-    Returns:
-        float64 ``(rows,)``, none missing.
-
-    Raises:
-        PredictorError: a value is missing or is no number.
-
-    Example:
-        >>> numbers("Slope", [3, 4.5], pd.RangeIndex(2)).tolist()
-        [3.0, 4.5]
-    """
-    if isinstance(values, pd.Series) and _is_numeric(values):
-        found = values.to_numpy(np.float64, na_value=np.nan)
-    else:
-        found = np.array([_number(name, value, label) for value, label in zip(values, labels, strict=True)])
-    if len(bad := np.flatnonzero(np.isnan(found))):
-        raise PredictorError(f"{name}, row {labels[bad[0]]!r}: no value; the model needs one in each column")
-    return found
+def _numbers(name: str, column: pd.Series[Any]) -> Floats:
+    """A column as float64; what is missing becomes NaN, what is not a number is refused."""
+    if is_numeric_dtype(column) and not is_complex_dtype(column):
+        return column.to_numpy(np.float64, na_value=np.nan)
+    numbers = np.full(len(column), np.nan)
+    for place, value in enumerate(column):
+        try:
+            if isinstance(value, Real | np.bool_):
+                numbers[place] = float(value)
+                continue
+        except OverflowError:  # a whole number beyond all floating point
+            pass
+        if not (value is None or value is pd.NA or value is pd.NaT):
+            found = f"{value!r:.40}"
+            raise PredictorError(f"{name}, row {column.index[place]!r}: {found} is not a number")
+    return numbers
 
 
-def _is_numeric(values: pd.Series[Any]) -> bool:
-    return (is_numeric_dtype(values) or is_bool_dtype(values)) and not is_complex_dtype(values)
-
-
-def _number(name: str, value: object, label: object) -> float:
-    if value is None or value is pd.NA or value is pd.NaT:
-        return float("nan")
-    try:
-        if isinstance(value, Real | np.bool_):
-            return float(value)
-    except OverflowError:  # a whole number beyond all floating point
-        pass
-    told = repr(value)
-    raise PredictorError(
-        f"{name}, row {label!r}: {told[:40] + '…' if len(told) > 40 else told} is no number; hand in plain numbers"
-    )
-
-
-def _hint(value: float, low: float, high: float, unit: str) -> str:
-    if unit == "m":
-        for other, metres in OTHER_UNITS.items():
-            if low <= value * metres <= high:
-                return f"; if it is in {other}, hand in {value * metres:g}"
-    return ""
-
-
-def _listed(names: Sequence[str]) -> str:
-    told = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return f"{told} {'is' if len(names) == 1 else 'are'}"
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

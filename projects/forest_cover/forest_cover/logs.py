@@ -1,4 +1,4 @@
-"""What a run leaves beside its results, and what can be told from it: ``python -m forest_cover.logs RUN``.
+"""What a run leaves beside its results, and what it says: ``python -m forest_cover.logs RUN``.
 
 A training calls `begin_run` before the first epoch and `end_run` after the last one, or when it fails. Between the two
 it holds a lock, which the system frees however the process ends: a run without an end whose lock is free was killed.
@@ -20,7 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
-from forest_cover.config import Config, as_dict
+from forest_cover.config import Config
 from forest_cover.files import ProjectError, write_json, write_text
 
 RECORD, SETTINGS, LOCK, HISTORY = "run.json", "settings.yaml", "run.lock", "history.csv"
@@ -45,7 +45,7 @@ def begin_run(config: Config, out: str | Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     _take_lock(out)
     began = [*_record(out).get("began", []), _now()]
-    write_text(OmegaConf.to_yaml(OmegaConf.create(as_dict(config))), out / SETTINGS)
+    write_text(OmegaConf.to_yaml(config.model_dump()), out / SETTINGS)
     record = {"began": began, "seed": config.training.seed, "commit": commit(), "versions": versions()}
     write_json({**record, "ended": None, "error": None}, out / RECORD)
     log.info("run in %s, seed %d, commit %s", out, config.training.seed, record["commit"] or "none")
@@ -60,10 +60,10 @@ def end_run(out: str | Path, error: BaseException | None = None) -> None:
         error: what ended it, None when it came to its end.
     """
     out = Path(out)
-    told = None if error is None else " ".join(f"{type(error).__name__}: {error}".split())
-    write_json({**_record(out), "ended": _now(), "error": told}, out / RECORD)
-    if told:
-        log.error("the run in %s ended early: %s", out, told)
+    reason = None if error is None else " ".join(f"{type(error).__name__}: {error}".split())
+    write_json({**_record(out), "ended": _now(), "error": reason}, out / RECORD)
+    if reason:
+        log.error("the run in %s ended early: %s", out, reason)
     else:
         log.info("the run in %s is finished", out)
     if lock := _locks.pop(out.resolve(), None):
@@ -102,7 +102,7 @@ def state(folder: str | Path) -> str:
         folder: of the run.
 
     Raises:
-        ProjectError: the folder holds no run.
+        ProjectError: the folder is not that of a run.
     """
     folder = Path(folder)
     record = _read(folder)
@@ -112,7 +112,7 @@ def state(folder: str | Path) -> str:
 
 
 def explain(folder: str | Path) -> str:
-    """Tell from a run's files how far it came, how it ended and how it is resumed.
+    """Say from a run's files how far it came, how it ended and how it is resumed.
 
     Args:
         folder: of the run.
@@ -121,7 +121,7 @@ def explain(folder: str | Path) -> str:
         A few lines of text.
 
     Raises:
-        ProjectError: the folder holds no run.
+        ProjectError: the folder is not that of a run.
     """
     return "\n".join(_lines(Path(folder)))
 
@@ -141,7 +141,7 @@ def _lines(folder: Path) -> Iterator[str]:
 
 
 def resume_command(folder: Path) -> str:
-    """The command that goes on where a run was cut short, with its own settings.
+    """The command that resumes a run with its own settings.
 
     Args:
         folder: of the run; ``models`` is the one that DVC's stage writes to.
@@ -195,7 +195,7 @@ def _read(folder: Path) -> dict[str, Any]:
     try:
         record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ProjectError(f"{folder}: no run's folder, as it holds no {RECORD}") from None
+        raise ProjectError(f"{folder}: not the folder of a run, {RECORD} is missing") from None
     except ValueError:
         raise ProjectError(f"{folder / RECORD}: can't be read as JSON") from None
     return record

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from forest_cover.columns import LABELS, QUANTITIES
-from forest_cover.files import ProjectError
-
-if TYPE_CHECKING:
-    from forest_cover.config import Model
+from forest_cover.config import Model
 
 
 class PiecewiseLinear(nn.Module):
@@ -141,12 +137,7 @@ def build_model(model: Model, columns: Sequence[str], features: Tensor | None = 
 
     Returns:
         Module from float32 ``(rows, columns)`` to logits ``(rows, 7)``.
-
-    Raises:
-        ProjectError: there is no network of that name.
     """
-    if model.name not in MODELS:
-        raise ProjectError(f"model.name: there is no {model.name!r}; choose from {', '.join(MODELS)}")
     encoder = Encoder(columns, model.bins)
     if features is not None and encoder.measured:
         encoder.pieces.fit(features[:, encoder.measured])

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from forest_cover.columns import CLASSES, FEATURES, LABELS, QUANTITIES
 from forest_cover.files import ProjectError
 from forest_cover.fit import predict
-from forest_cover.inputs import Inputs, PredictorError
+from forest_cover.inputs import Inputs, PredictorError, Rows
 from forest_cover.prepare import Scaling
+from forest_cover.scores import Floats
 from forest_cover.store import load_model
-
-if TYPE_CHECKING:
-    from forest_cover.scores import Floats
 
 __all__ = ["PACKAGE", "Predictor", "PredictorError"]
 
@@ -34,11 +33,11 @@ PROBABILITIES = [f"probability_{code}" for code in CLASSES]
 class Predictor:
     """Columns, scaling, network and labels in one object: raw rows in, cover types out.
 
-    Rows are checked before anything is computed (see `forest_cover.inputs`, which also tells what no check can see).
+    Rows are checked before anything is computed (`forest_cover.inputs` also says what no check can see).
 
     Attributes:
         inputs: what a row must hold.
-        about: all that ``package.json`` says, such as ``scores``.
+        about: the content of ``package.json``, such as ``scores``.
 
     Args:
         network: from scaled rows to logits.
@@ -50,8 +49,13 @@ class Predictor:
 
     def __init__(self, network: nn.Module, about: dict[str, Any]) -> None:
         self.network, self.about = network, about
-        self.inputs, self.scaling = read_inputs(about), read_scaling(about)
-        self._places = [self.inputs.columns.index(name) for name in self.scaling.columns]
+        try:
+            self.inputs = Inputs.model_validate(about)
+        except ValidationError as problem:
+            found = problem.errors()[0]
+            where = ".".join(map(str, found["loc"])) or "inputs"
+            raise PredictorError(f"{where}: {found['msg'].removeprefix('Value error, ')}") from None
+        self._places = [self.inputs.columns.index(name) for name in self.inputs.scaling.columns]
 
     @classmethod
     def load(cls, folder: str | Path) -> Predictor:
@@ -73,7 +77,7 @@ class Predictor:
         except (ProjectError, OSError) as problem:
             raise PredictorError(" ".join(str(problem).split())) from None
 
-    def predict(self, rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    def predict(self, rows: Rows) -> pd.DataFrame:
         """The most probable cover type of each row.
 
         Args:
@@ -113,9 +117,10 @@ class Predictor:
         by_name = dict(zip(LABELS, probabilities.tolist(), strict=True))
         return {"cover_type": best + 1, "name": LABELS[best], "probabilities": by_name}
 
-    def _probabilities(self, rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> tuple[Floats, pd.Index[Any]]:
+    def _probabilities(self, rows: Rows) -> tuple[Floats, pd.Index[Any]]:
         values, labels = self.inputs.read(rows)
-        values[:, self._places] = (values[:, self._places] - self.scaling.means) / self.scaling.deviations
+        scaling = self.inputs.scaling
+        values[:, self._places] = (values[:, self._places] - scaling.means) / scaling.deviations
         return predict(self.network, torch.from_numpy(values.astype(np.float32))), labels
 
 
@@ -129,41 +134,3 @@ def describe(columns: Sequence[str], scaling: Scaling) -> dict[str, Any]:
     ranges = {q.name: [q.low, q.high, q.unit] for q in QUANTITIES if q.name in columns}
     unused = [name for name in FEATURES if name not in columns]
     return {"columns": list(columns), "unused": unused, "ranges": ranges, "scaling": vars(scaling)}
-
-
-def read_inputs(about: Mapping[str, Any]) -> Inputs:
-    """The counterpart of ``describe``: columns and ranges.
-
-    Raises:
-        PredictorError: columns are unknown or there twice, or ranges do not belong to them.
-    """
-    try:
-        columns, unused = list(about["columns"]), list(about["unused"])
-        ranges = {name: (float(low), float(high), str(unit)) for name, (low, high, unit) in about["ranges"].items()}
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise PredictorError("columns, unused or ranges can't be read; package the model again") from None
-    if sorted(map(str, columns + unused)) != sorted(FEATURES):
-        raise PredictorError(f"columns and unused are not the {len(FEATURES)} columns of the data set")
-    if set(ranges) != {q.name for q in QUANTITIES} & set(columns) or not all(a < b for a, b, _ in ranges.values()):
-        raise PredictorError("ranges: expected low below high for each measured column, and for no other")
-    return Inputs(columns, unused, ranges)
-
-
-def read_scaling(about: Mapping[str, Any]) -> Scaling:
-    """The counterpart of ``describe``: means and deviations.
-
-    Raises:
-        PredictorError: they are no numbers, too few or too many, or of columns that are no inputs.
-    """
-    try:
-        found = about["scaling"]
-        scaling = Scaling(list(found["columns"]), [*map(float, found["means"])], [*map(float, found["deviations"])])
-    except (KeyError, TypeError, ValueError):
-        raise PredictorError("scaling can't be read; package the model again") from None
-    if not len(scaling.columns) == len(scaling.means) == len(scaling.deviations):
-        raise PredictorError("scaling: expected one mean and one deviation for each of its columns")
-    if not set(scaling.columns) <= set(about["columns"]) or len(set(scaling.columns)) < len(scaling.columns):
-        raise PredictorError("scaling: its columns must be inputs of the model, each once")
-    if not (np.isfinite(scaling.means).all() and (np.array(scaling.deviations) > 0).all()):
-        raise PredictorError("scaling: means must be finite and deviations above 0")
-    return scaling

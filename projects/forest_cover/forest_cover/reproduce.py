@@ -6,28 +6,24 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import torch
 
+from forest_cover.config import Config
+from forest_cover.dataset import CoverDataset
 from forest_cover.files import ProjectError
-
-if TYPE_CHECKING:
-    from forest_cover.config import Config
-    from forest_cover.dataset import CoverDataset
 
 
 def choose_device(name: str) -> torch.device:
     """The device of that name; ``auto`` is the graphics processor where there is one.
 
     Raises:
-        ProjectError: there is no such device here.
+        ProjectError: it is not available.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
-        raise ProjectError("resources.device is cuda, but no such device is here; set it to cpu or auto")
+        raise ProjectError("resources.device is cuda, but none is available; set it to cpu or auto")
     return torch.device(name)
 
 
@@ -46,7 +42,7 @@ def set_determinism(seed: int, threads: int) -> None:
 
 def fingerprint(config: Config, columns: Sequence[str], *parts: CoverDataset) -> str:
     """A hash of all that decides what a training comes to: its settings and its rows."""
-    settings = {name: asdict(getattr(config, name)) for name in ("resources", "training", "model")}
+    settings = config.model_dump(include={"resources", "training", "model"})
     digest = hashlib.sha256(json.dumps([settings, list(columns)], sort_keys=True).encode())
     for rows in parts:
         digest.update(rows.features.contiguous().numpy().tobytes() + rows.labels.numpy().tobytes())

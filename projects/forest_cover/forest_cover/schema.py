@@ -15,7 +15,7 @@ SHOWN = 20
 """Rows that a violation lists; all are counted."""
 SUMS = {"Wilderness_Area1 to 4": WILDERNESS, "Soil_Type1 to 40": SOIL}
 """One-hot columns whose sum must be 1."""
-MISSING = "is missing or no number"
+MISSING = "is missing or not a number"
 
 
 def make_schema() -> pa.DataFrameSchema:
@@ -51,7 +51,7 @@ def find_violations(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
     Returns:
         For each column and rule that is broken: ``column``, ``check``, ``count``, and ``rows``, the first 20 with
-        ``row`` (its index) and ``value``. Where columns are missing or unexpected only that is told, without rows.
+        ``row`` (its index) and ``value``. Where columns are missing or unexpected only that is reported, without rows.
 
     >>> find_violations(pd.DataFrame({"Slope": [3]}))[0]
     {'column': 'Elevation', 'check': 'column is missing', 'count': 1, 'rows': []}

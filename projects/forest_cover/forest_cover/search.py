@@ -2,8 +2,8 @@
 
 Start it in as many terminals as there are cores to spare: the processes share one study in one SQLite file, and
 together come to exactly ``search.trials`` finished trials. A process that is killed loses nothing: its trial gives no
-more signs of life, is failed, and tried again by whoever is there or by the next start of the command. Only training
-and validation rows are read; the test rows stay closed until the evaluation.
+more signs of life, is marked as failed, and is repeated by another process or by the next start of the command. Only
+training and validation rows are read; the test rows stay closed until the evaluation.
 """
 
 from __future__ import annotations
@@ -15,27 +15,24 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import hydra
 import optuna
 from filelock import FileLock
+from omegaconf import DictConfig
 from optuna.samplers import TPESampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import TrialState
 
 from forest_cover.callbacks import Callback, EarlyStop
-from forest_cover.config import Config, as_dict, check_config
+from forest_cover.config import Config, check_config
 from forest_cover.dataset import CoverDataset, load_columns, load_dataset
 from forest_cover.files import TENSORS, ProjectError, run_stage
 from forest_cover.fit import Run, fit
 from forest_cover.reproduce import fingerprint
 from forest_cover.search_report import export_best, plot_study, record_trials
-
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 TAKEN = (*FINISHED, TrialState.RUNNING)
@@ -44,17 +41,17 @@ log = logging.getLogger(__name__)
 
 
 class Pruning(Callback):
-    """Tells a trial the score of each epoch, and ends it where it is worse than most others were.
+    """Reports the score of each epoch to a trial, and ends it where it is worse than most others were.
 
     Args:
-        trial: to tell.
+        trial: to report to.
     """
 
     def __init__(self, trial: optuna.Trial) -> None:
         self.trial = trial
 
     def on_epoch(self, run: Run) -> None:
-        """Report the score and ask whether to go on."""
+        """Report the score and ask whether to continue."""
         row = run.history[-1]
         self.trial.report(row["val_macro_f1"], int(row["epoch"]))
         if self.trial.should_prune():
@@ -75,7 +72,7 @@ class Rows:
 
 
 def search(config: Config, folder: Path = TENSORS) -> optuna.Study:
-    """Run trials until the study has as many finished ones as it shall have, or the minutes are over.
+    """Run trials until the study has ``search.trials`` finished ones, or the minutes are over.
 
     Args:
         config: all settings; those of ``search.space`` are varied, the others hold for all trials.
@@ -101,7 +98,7 @@ def search(config: Config, folder: Path = TENSORS) -> optuna.Study:
 
 
 def open_study(config: Config, rows: Rows) -> optuna.Study:
-    """Make the study, or take up the one of this name; call it under the lock.
+    """Make the study, or open the one of this name; call it under the lock.
 
     Args:
         config: all settings.
@@ -161,10 +158,11 @@ def with_values(config: Config, values: dict[str, Any]) -> Config:
         >>> with_values(Config(), {"model.width": 32}).model.width
         32
     """
+    settings = config.model_dump()
     for key, value in values.items():
         group, name = key.split(".")
-        config = replace(config, **{group: replace(getattr(config, group), **{name: value})})
-    return check_config(config)
+        settings[group][name] = value
+    return check_config(settings)
 
 
 def _next_trial(study: optuna.Study, config: Config, rows: Rows, lock: FileLock) -> bool:
@@ -196,7 +194,7 @@ def _objective(trial: optuna.Trial, config: Config, rows: Rows, lock: FileLock) 
 
 
 def _sampler(config: Config, number: int) -> TPESampler:
-    """Seeded by the trial's number: no two processes draw alike, and a study that goes on draws what it would have."""
+    """Seeded by the trial's number: no two processes draw alike, and a resumed study draws what it would have."""
     chosen = config.search
     return TPESampler(seed=chosen.seed + number, n_startup_trials=chosen.startup, constant_liar=True)
 
@@ -213,7 +211,7 @@ def _compares(config: Config, rows: Rows) -> str:
     """A hash of what all trials of a study have in common: settings that are not searched, rows and space."""
     first = {key: bounds.get("choices", [bounds.get("low")])[0] for key, bounds in config.search.space.items()}
     common = fingerprint(with_values(config, first), rows.columns, rows.train, rows.val)
-    return hashlib.sha256(json.dumps([common, as_dict(config)["search"]["space"]], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([common, config.search.space], sort_keys=True).encode()).hexdigest()
 
 
 def _lock(config: Config) -> FileLock:

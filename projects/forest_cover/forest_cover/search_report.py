@@ -11,19 +11,18 @@ from typing import TYPE_CHECKING, Any
 import matplotlib.pyplot as plt
 import optuna
 import pandas as pd
+from filelock import FileLock
+from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 from optuna.visualization import matplotlib as draw
 
+from forest_cover.config import Config
 from forest_cover.figures import BLUE, GREY, VERMILION, axes, save
 from forest_cover.files import ProjectError, write_text
 
 if TYPE_CHECKING:
-    from filelock import FileLock
-    from matplotlib.figure import Figure
     from mlflow import MlflowClient
-
-    from forest_cover.config import Config
 
 PLOTS = Path("reports/search")
 HEAD = "# @package _global_\n# Trial {number} of the study {study}: validation macro-F1 {value:.4f}. Use it: {use}\n"
@@ -33,7 +32,7 @@ log = logging.getLogger(__name__)
 def record_trials(study: optuna.Study, config: Config, lock: FileLock) -> None:
     """Write the finished trials that MLflow does not know yet as child runs of one run for the study.
 
-    What is missing is added by whichever process comes next, so none is lost with a process, and none is there twice.
+    What is missing is added by whichever process comes next, so none is lost with a process, and none is duplicated.
 
     Args:
         study: whose trials.
@@ -55,7 +54,7 @@ def record_trials(study: optuna.Study, config: Config, lock: FileLock) -> None:
 
 
 def finished(study: optuna.Study) -> list[FrozenTrial]:
-    """Trials that have told what they could: complete and pruned ones."""
+    """Trials with a result: complete and pruned ones."""
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 

@@ -163,7 +163,7 @@ def _skewed(share: Numbers, mean: float, most: float, shape: float = 1.5) -> Num
 
 
 def _soil_shares(cover: Cover) -> Numbers:
-    """Share of each soil type under trees of one class: that of its zone, dealt out as in the whole data set."""
+    """Share of each soil type under trees of one class: that of its zone, distributed as in the whole data set."""
     shares = np.array(SOIL_ROWS, float)
     for share, (first, last) in zip(cover.zones, ZONES.values(), strict=True):
         zone = slice(first - 1, last)

@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from forest_cover.columns import FEATURES, SOIL, TARGET, WILDERNESS
+from forest_cover.config import Data
 from forest_cover.files import ProjectError
 from forest_cover.simulate import simulate
-
-if TYPE_CHECKING:
-    from forest_cover.config import Data
 
 SUBSET = "covtype/kaggle_train_15120.csv"
 """A balanced subset of real rows, in the folder that ``ML4OPS_DATA`` names."""
@@ -23,7 +20,7 @@ PAPER = "Blackard & Dean (1999), doi:10.1016/S0168-1699(99)00046-0"
 
 @dataclass(frozen=True)
 class Origin:
-    """What is to be known about rows that came from somewhere.
+    """Provenance of rows.
 
     Attributes:
         about: what they are.
@@ -48,7 +45,7 @@ def load_rows(data: Data) -> tuple[pd.DataFrame, Origin]:
         Columns `FEATURES` and the target, indexed by the rows' numbers in the source; and where they are from.
 
     Raises:
-        ProjectError: the file or the network does not give them, or there is no such source.
+        ProjectError: the file or the network does not give them.
     """
     if data.source == "embedded":
         address = f"forest_cover.simulate, seed {data.seed}"
@@ -58,10 +55,7 @@ def load_rows(data: Data) -> tuple[pd.DataFrame, Origin]:
         about = "real rows as Kaggle's competition Forest Cover Type Prediction gives them, 2160 of each class"
         # The name as it was set, not the place on this machine: the provenance is the same for everybody.
         return read_csv(find_csv(data.file)), Origin(about, PAPER, "CC BY 4.0", data.file or SUBSET)
-    if data.source == "covtype":
-        origin = Origin("all real rows", PAPER, "CC BY 4.0", "doi:10.24432/C50K5N")
-        return download(data.file or None), origin
-    raise ProjectError(f"data.source={data.source}: use embedded, kaggle or covtype")
+    return download(data.file or None), Origin("all real rows", PAPER, "CC BY 4.0", "doi:10.24432/C50K5N")
 
 
 def find_csv(name: str) -> Path:
@@ -107,7 +101,7 @@ def read_csv(path: str | Path) -> pd.DataFrame:
         A table of numbers; an empty cell becomes NaN and is left to the validation.
 
     Raises:
-        ProjectError: the file is no table, has other columns, no rows, or a text where a number belongs.
+        ProjectError: the file is not a table, has other columns, no rows, or text where a number belongs.
     """
     try:
         frame = pd.read_csv(path, low_memory=False)
@@ -141,7 +135,7 @@ def _numbers(path: str | Path, column: pd.Series) -> pd.Series:
     text = column[numbers.isna() & column.notna()]
     if len(text):
         raise ProjectError(
-            f"{path}: column {column.name}, row {text.index[0]} (from 0) holds {text.iloc[0]!r}, which is no number;"
+            f"{path}: column {column.name}, row {text.index[0]} (from 0) holds {text.iloc[0]!r}, which is not a number;"
             " correct the file"
         )
     whole = numbers.abs().lt(2**31).all() and (numbers % 1 == 0).all()
@@ -158,7 +152,7 @@ def download(folder: str | None) -> pd.DataFrame:
         A table of integers.
 
     Raises:
-        ProjectError: there is no network, or what came is not the data set.
+        ProjectError: the network is down, or what came is not the data set.
     """
     from sklearn.datasets import fetch_covtype  # takes a second, and only this source needs it
 

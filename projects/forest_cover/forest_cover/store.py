@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from omegaconf import OmegaConf
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -17,11 +15,9 @@ from torch import Tensor, nn
 from forest_cover.columns import FEATURES, LABELS
 from forest_cover.config import ConfigError, Model, check_config
 from forest_cover.files import ProjectError, read_json, replacing, write_json
+from forest_cover.fit import Run
 from forest_cover.logs import versions
 from forest_cover.models import build_model
-
-if TYPE_CHECKING:
-    from forest_cover.fit import Run
 
 WEIGHTS, ABOUT = "model.safetensors", "model.json"
 
@@ -36,7 +32,7 @@ def save_model(run: Run) -> None:
     with replacing(path) as temporary:
         save_file(run.best_weights, temporary)
     about = {
-        "model": asdict(run.config.model),
+        "model": run.config.model.model_dump(),
         "columns": run.columns,
         "classes": list(LABELS),
         "best_epoch": int(best["epoch"]),
@@ -56,7 +52,7 @@ def load_model(folder: Path, name: str = ABOUT) -> tuple[nn.Module, dict[str, An
 
     Args:
         folder: of the two files.
-        name: of the file that tells about the network.
+        name: of the file that describes the network.
 
     Returns:
         The network in evaluation mode, and the content of that file.
@@ -68,7 +64,7 @@ def load_model(folder: Path, name: str = ABOUT) -> tuple[nn.Module, dict[str, An
     about = read_json(path, "train" if name == ABOUT else "package")
     try:
         model, columns, classes, digest = (about[key] for key in ("model", "columns", "classes", "weights"))
-        found = check_config(OmegaConf.create({"model": model})).model
+        found = check_config({"model": model}).model
     except (KeyError, TypeError) as problem:
         raise ProjectError(f"{path}: not as a training writes it ({problem})") from None
     except ConfigError as problem:
@@ -76,10 +72,10 @@ def load_model(folder: Path, name: str = ABOUT) -> tuple[nn.Module, dict[str, An
     if classes != list(LABELS):
         raise ProjectError(f"{path}: its classes are {classes}, expected the {len(LABELS)} of the data set: {LABELS}")
     if not isinstance(columns, list) or not columns or any(name not in FEATURES for name in columns):
-        raise ProjectError(f"{path}: its columns are none of the data set's")
+        raise ProjectError(f"{path}: its columns are not those of the data set")
     weights = read_weights(folder / WEIGHTS)
     if digest != sha256((folder / WEIGHTS).read_bytes()).hexdigest():
-        raise ProjectError(f"{folder / WEIGHTS} is not the file that {name} was written with: copy both anew")
+        raise ProjectError(f"{folder / WEIGHTS} is not the file that {name} was written with: copy both again")
     try:
         return assemble(found, columns, weights), about
     except ProjectError as problem:
@@ -97,7 +93,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     except FileNotFoundError:
         raise ProjectError(f"{path} is not there") from None
     except (SafetensorError, OSError, ValueError) as problem:
-        raise ProjectError(f"{path} is damaged or no safetensors file: {_short(problem)}") from None
+        raise ProjectError(f"{path} is damaged or not a safetensors file: {_short(problem)}") from None
 
 
 def assemble(model: Model, columns: Sequence[str], weights: dict[str, Tensor]) -> nn.Module:
@@ -111,8 +107,8 @@ def assemble(model: Model, columns: Sequence[str], weights: dict[str, Tensor]) -
     wanted, found = _shapes(network.state_dict()), _shapes(weights)
     for name in sorted({*wanted, *found}):
         if wanted.get(name) != found.get(name):
-            told = f"{name} is {found.get(name, 'missing')}, expected {wanted.get(name, 'none of that name')}"
-            raise ProjectError(f"the weights are of another network: {told}")
+            shapes = f"{name} is {found.get(name, 'missing')}, expected {wanted.get(name, 'none of that name')}"
+            raise ProjectError(f"the weights are of another network: {shapes}")
     network.load_state_dict(weights, assign=True)
     return network.eval()
 

@@ -30,12 +30,12 @@ def sweep_table(folder: str | Path) -> pd.DataFrame:
         ``loss``, best first; what a run without an end has not, is missing.
 
     Raises:
-        ProjectError: the folder holds no runs.
+        ProjectError: the folder does not hold runs.
     """
     folder = Path(folder)
     runs = sorted((path.parent for path in folder.glob(f"*/{RECORD}")), key=lambda run: (len(run.name), run.name))
     if not runs:
-        raise ProjectError(f"{folder}: holds no runs of a sweep")
+        raise ProjectError(f"{folder}: does not hold the runs of a sweep")
     table = pd.DataFrame([{"run": run.name, **_overrides(run), "state": state(run), **_scores(run)} for run in runs])
     if "macro_f1" in table:
         table = table.sort_values("macro_f1", ascending=False, ignore_index=True, kind="stable")

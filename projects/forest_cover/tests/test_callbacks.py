@@ -1,8 +1,11 @@
 import logging
 import sqlite3
+from pathlib import Path
 
 import pandas as pd
 import pytest
+from dvc.config import Config
+from mlflow.environment_variables import MLFLOW_DISABLE_TELEMETRY
 from samples import make_run, quick
 
 from forest_cover.callbacks import CALLBACKS, Callback, EarlyStop, make_callbacks
@@ -12,14 +15,14 @@ from forest_cover.fit import fit
 OWN = """
 from forest_cover.callbacks import Callback
 
-class Tell(Callback):
+class Record(Callback):
     def on_start(self, run):
-        self.told = ["start"]
+        self.calls = ["start"]
     def on_epoch(self, run):
-        self.told.append(run.history[-1]["epoch"])
+        self.calls.append(run.history[-1]["epoch"])
         run.stop = len(run.history) == 2
     def on_end(self, run):
-        run.told = [*self.told, "end"]
+        run.calls = [*self.calls, "end"]
 """
 
 
@@ -36,12 +39,12 @@ def train(tensors, out, names, epochs=3, **training):
 def test_one_of_your_own_is_called_and_may_stop_the_training(tensors, tmp_path, monkeypatch):
     (tmp_path / "my_module.py").write_text(OWN)
     monkeypatch.syspath_prepend(tmp_path)
-    run = train(tensors, tmp_path, ["my_module:Tell"], epochs=5)
-    assert run.told == ["start", 1, 2, "end"]
+    run = train(tensors, tmp_path, ["my_module:Record"], epochs=5)
+    assert run.calls == ["start", 1, 2, "end"]
 
 
 def test_an_unknown_name_is_answered_with_those_there_are():
-    with pytest.raises(ProjectError, match="no 'chekpoint'; choose from checkpoint, early_stop") as caught:
+    with pytest.raises(ProjectError, match="'chekpoint' is unknown; choose from checkpoint, early_stop") as caught:
         make_callbacks(["chekpoint"])
     assert all(name in str(caught.value) for name in CALLBACKS)
 
@@ -52,8 +55,8 @@ def test_an_unknown_name_is_answered_with_those_there_are():
         ("nowhere:Thing", "'nowhere:Thing' can't be imported: No module named 'nowhere'"),
         ("json:Thing", "has no attribute 'Thing'"),
         (":Thing", "can't be imported"),
-        ("json:loads", "no subclass of"),
-        ("json:JSONDecoder", "no subclass of"),
+        ("json:loads", "not a subclass"),
+        ("json:JSONDecoder", "not a subclass"),
     ],
 )
 def test_one_of_your_own_that_is_none_is_named(name, message):
@@ -96,7 +99,7 @@ def test_the_checkpoint_goes_when_the_training_is_done(tensors, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_plots_and_learning_rate_are_drawn_and_told(tensors, tmp_path, caplog):
+def test_plots_and_learning_rate_are_drawn_and_logged(tensors, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     train(tensors, tmp_path, ["plots", "learning_rate"])
     for name in ("history.png", "learning_rate.png"):
@@ -143,5 +146,10 @@ def test_mlflow_has_the_epochs_before_an_interruption_too(tensors, tmp_path, nam
 
 
 def test_a_store_that_mlflow_refuses_is_named(tensors, tmp_path):
-    with pytest.raises(ProjectError, match=r"training\.tracking=nonsense://here: MLflow refuses it"):
+    with pytest.raises(ProjectError, match=r"training\.tracking=nonsense://here"):
         train(tensors, tmp_path, ["mlflow"], tracking="nonsense://here")
+
+
+def test_mlflow_and_dvc_send_no_usage_statistics():
+    assert MLFLOW_DISABLE_TELEMETRY.get()
+    assert Config(Path(__file__).parent.parent / ".dvc")["core"]["analytics"] is False

@@ -88,7 +88,7 @@ GOOD = {"features": torch.zeros(4, 54), "labels": torch.arange(4)}
         (GOOD | {"labels": torch.arange(4).int()}, "int32"),
         (GOOD | {"labels": torch.tensor([0, 1, 7, 2])}, "row 2 holds class 7, only 0 to 6 exist"),
         (GOOD | {"labels": torch.tensor([0, -1, 1, 2])}, "row 1 holds class -1"),
-        ({"features": torch.zeros(0, 54), "labels": torch.zeros(0, dtype=torch.int64)}, "not one row"),
+        ({"features": torch.zeros(0, 54), "labels": torch.zeros(0, dtype=torch.int64)}, "no rows"),
     ],
 )
 def test_a_wrong_file_is_named_with_what_is_wrong(tensors, content, message):

@@ -84,11 +84,6 @@ def test_empty_cell_is_left_to_the_validation(csv):
     assert frame["Slope"].isna().to_numpy().nonzero()[0].tolist() == [4]
 
 
-def test_unknown_source_lists_the_known_ones():
-    with pytest.raises(ProjectError, match=r"data\.source=kagle: use embedded, kaggle or covtype"):
-        load_rows(Data(source="kagle"))
-
-
 def theirs(order=FEATURES):
     """A table as scikit-learn returns it: areas and soils are counted from 0."""
     frame = simulate(50, seed=2)[[*order, TARGET]]

@@ -74,7 +74,7 @@ def test_of_equal_epochs_the_first_is_kept(tensors, tmp_path):
     assert run.best == 1
 
 
-def test_the_average_is_what_is_judged(tensors, tmp_path):
+def test_the_average_is_what_is_validated(tensors, tmp_path):
     run = make_run(quick(averaging=2), tensors, tmp_path)
     batch = run.train.features[:32], run.train.labels[:32]
     weights = []
@@ -84,7 +84,7 @@ def test_the_average_is_what_is_judged(tensors, tmp_path):
     expected = weights[0]  # the first step's weights, then halfway to each later one's
     for later in weights[1:]:
         expected = (expected + later) / 2
-    torch.testing.assert_close(run.judged[1][0].weight, expected)
+    torch.testing.assert_close(run.validated[1][0].weight, expected)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_checkpoint_of_other_rows_is_not_taken_up(tmp_path):
     assert read_checkpoint(Run(quick(), columns, one, one, tmp_path), tmp_path / "checkpoint.pt")
 
 
-def test_a_damaged_checkpoint_is_told_and_the_training_begins_anew(tensors, tmp_path, caplog):
+def test_a_damaged_checkpoint_is_reported_and_the_training_starts_again(tensors, tmp_path, caplog):
     (tmp_path / "checkpoint.pt").write_bytes(b"half a file")
     assert not read_checkpoint(make_run(quick(), tensors, tmp_path), tmp_path / "checkpoint.pt")
     assert "can't be read: the training starts from the beginning" in caplog.text
@@ -213,5 +213,5 @@ def test_a_loss_that_is_no_number_ends_the_training_with_advice(tmp_path):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a graphics processor")
 def test_a_device_that_is_not_here_is_named():
     assert choose_device("auto").type == "cpu"
-    with pytest.raises(ProjectError, match="no such device is here; set it to cpu or auto"):
+    with pytest.raises(ProjectError, match="set it to cpu or auto"):
         choose_device("cuda")

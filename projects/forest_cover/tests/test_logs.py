@@ -33,9 +33,9 @@ def test_a_finished_run(tmp_path: Path) -> None:
     assert record["versions"] == versions()
     assert {"python", "torch", "hydra-core"} <= {*record["versions"]}
     assert check_config(OmegaConf.load(tmp_path / "settings.yaml")) == Config()
-    told = explain(tmp_path)
-    assert "finished at" in told
-    assert "resume" not in told
+    said = explain(tmp_path)
+    assert "finished at" in said
+    assert "resume" not in said
 
 
 def test_a_failed_run(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_one_process_a_folder(tmp_path: Path) -> None:
 
 
 def test_no_run(tmp_path: Path) -> None:
-    with pytest.raises(ProjectError, match="no run's folder"):
+    with pytest.raises(ProjectError, match="not the folder of a run"):
         explain(tmp_path)
     done = subprocess.run(
         [sys.executable, "-m", "forest_cover.logs", str(tmp_path)],
@@ -105,15 +105,15 @@ def test_a_killed_run_is_explained_and_resumed(tmp_path: Path) -> None:
     process.wait()
 
     done = [sys.executable, "-m", "forest_cover.logs", "runs/a"]
-    told = subprocess.run(done, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=True).stdout
-    assert "was killed" in told
-    assert "of at most 60" in told
-    resume = shlex.split(told.split("resume it: ")[1])
+    said = subprocess.run(done, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=True).stdout
+    assert "was killed" in said
+    assert "of at most 60" in said
+    resume = shlex.split(said.split("resume it: ")[1])
     assert resume[0] == "python"
     subprocess.run([sys.executable, *resume[1:]], cwd=tmp_path, env=ENVIRONMENT, check=True, stdout=subprocess.DEVNULL)
     assert state(folder) == "finished"
     assert pd.read_csv(folder / "history.csv")["epoch"].tolist() == list(range(1, 61))
-    assert "going on after epoch" in (folder / "train.log").read_text()
+    assert "resumed after epoch" in (folder / "train.log").read_text()
 
 
 @pytest.mark.slow
@@ -127,5 +127,5 @@ def test_a_sweep_as_a_table(tmp_path: Path) -> None:
     assert sorted(table["model"]) == ["logistic", "mlp"]
     assert set(table["state"]) == {"finished"}
     assert table["macro_f1"].is_monotonic_decreasing
-    with pytest.raises(ProjectError, match="holds no runs"):
+    with pytest.raises(ProjectError, match="runs of a sweep"):
         sweep_table(tmp_path)

@@ -1,3 +1,5 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
@@ -5,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forest_cover.columns import FEATURES
-from forest_cover.config import Model
-from forest_cover.files import ProjectError
+from forest_cover.config import Model, Training
+from forest_cover.fit import SCHEDULES
 from forest_cover.models import MODELS, Encoder, PiecewiseLinear, build_model
 
 ROWS = torch.randn(200, 54, generator=torch.Generator().manual_seed(0))
@@ -102,6 +104,6 @@ def test_depth_width_and_dropout_are_what_they_say():
     assert [m.p for m in model.modules() if isinstance(m, torch.nn.Dropout)] == [0.4] * 3
 
 
-def test_an_unknown_network_is_answered_with_those_there_are():
-    with pytest.raises(ProjectError, match="no 'forest'; choose from logistic, mlp, residual"):
-        build_model(Model(name="forest"), FEATURES)
+def test_every_network_and_schedule_can_be_set():
+    assert get_args(Model.model_fields["name"].annotation) == tuple(MODELS)
+    assert set(get_args(Training.model_fields["schedule"].annotation)) == set(SCHEDULES)

@@ -19,7 +19,7 @@ from forest_cover.dag import layout, stages
 ROOT = Path(__file__).parent.parent
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
-NO_RESULT = {"config", "settings", "configure", "logs"}
+NO_RESULT = {"config", "configure", "logs"}
 MADE = {"data", "models", "package", "reports", "runs", "sweeps", "dvc.lock", ".venv", "mlflow.db", "studies.db"}
 ENVIRONMENT = {
     **os.environ,

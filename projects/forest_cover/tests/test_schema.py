@@ -34,10 +34,10 @@ def test_good_rows_have_no_violation():
         ("Slope", 95, "must be from 0 to 90 (degrees)", 95),
         ("Elevation", 900, "must be from 1500 to 4400 (m)", 900),
         ("Slope", 3.5, "must be a whole number", 3.5),
-        ("Slope", None, "is missing or no number", None),
-        ("Slope", "steep", "is missing or no number", "steep"),
+        ("Slope", None, "is missing or not a number", None),
+        ("Slope", "steep", "is missing or not a number", "steep"),
         (TARGET, 8, "must be one of 1, 2, 3, 4, 5, 6, 7", 8),
-        (TARGET, None, "is missing or no number", None),
+        (TARGET, None, "is missing or not a number", None),
     ],
 )
 def test_violation_is_listed_with_column_rule_row_and_value(column, value, check, shown):
@@ -79,7 +79,7 @@ def test_columns_missing_and_unexpected_are_all_named():
     ]
 
 
-def test_rows_are_told_by_their_number_in_the_source():
+def test_rows_are_named_by_their_number_in_the_source():
     [violation] = find_violations(broken("Slope", 95).iloc[5:])
     assert violation["rows"][0]["row"] == 7
 

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -16,7 +15,7 @@ from optuna.trial import TrialState
 from samples import quick, write_project
 
 from forest_cover import search as searching
-from forest_cover.config import Config, ConfigError, Search, check_config
+from forest_cover.config import Config, ConfigError, check_config
 from forest_cover.files import ProjectError
 from forest_cover.search import search, with_values
 from forest_cover.search_report import export_best, plot_study
@@ -41,7 +40,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def settings(trials: int, **values: object) -> Config:
     chosen = {"startup": 3, "warmup": 1, "heartbeat": 1, "space": SPACE, **values}
-    return replace(quick(3), search=Search(trials=trials, **chosen))
+    return check_config({**quick(3).model_dump(), "search": {"trials": trials, **chosen}})
 
 
 def draws(study: optuna.Study) -> list[dict[str, object]]:
@@ -83,7 +82,7 @@ def test_trials_of_other_settings_are_not_mixed() -> None:
     search(settings(1))
     config = settings(2)
     with pytest.raises(ProjectError, match="other settings, rows or space"):
-        search(replace(config, training=replace(config.training, weight_decay=0.5)))
+        search(with_values(config, {"training.weight_decay": 0.5}))
     with pytest.raises(ProjectError, match="other settings, rows or space"):
         search(settings(2, space={"model.width": {"choices": [4, 8, 16]}}))
 
@@ -118,7 +117,7 @@ def test_the_best_values_come_back_as_a_file_of_conf(folder: Path) -> None:
     with initialize_config_dir(str(folder / "conf"), version_base="1.3"):
         found = check_config(compose("config", ["+experiment=best"]))
     for key, value in study.best_params.items():
-        assert OmegaConf.select(OmegaConf.structured(found), key) == value
+        assert OmegaConf.select(OmegaConf.create(found.model_dump()), key) == value
     names = {path.name for path in plot_study(study, folder / "plots")}
     assert names == {"history.png", "importance.png", "contour.png"}
 

@@ -1,4 +1,4 @@
-"""Keep at most so many training rows of one class: data/capped.parquet. Validation and test stay as the world is."""
+"""Limit the training rows of each class: data/capped.parquet. Validation and test keep the shares of the world."""
 
 from __future__ import annotations
 
@@ -19,10 +19,5 @@ def cap_rows(config: Config) -> None:
     write_table(cap(read_table(NORMAL / "train.parquet", "normalise"), config.data.cap, config.data.seed), CAPPED)
 
 
-def main() -> None:
-    """Run the stage with the settings of params.yaml."""
-    cap_rows(load_config())
-
-
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(lambda: cap_rows(load_config()))

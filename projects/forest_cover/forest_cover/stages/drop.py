@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from forest_cover.config import Config, load_config
 from forest_cover.files import COLUMNS, RAW, VALIDATION, ProjectError, read_json, read_table, run_stage, write_table
-from forest_cover.prepare import drop_columns
 
 
 def drop(config: Config) -> None:
@@ -14,17 +13,12 @@ def drop(config: Config) -> None:
         config: the settings.
 
     Raises:
-        ProjectError: the rows were not found valid, or the columns can't be left out.
+        ProjectError: the rows were not found valid.
     """
     if read_json(VALIDATION, "validate")["violations"]:
         raise ProjectError(f"{VALIDATION} lists violations: correct the source and run `dvc repro` again")
-    write_table(drop_columns(read_table(RAW, "fetch"), config.data.drop), COLUMNS)
-
-
-def main() -> None:
-    """Run the stage with the settings of params.yaml."""
-    drop(load_config())
+    write_table(read_table(RAW, "fetch").drop(columns=config.data.drop), COLUMNS)
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(lambda: drop(load_config()))

@@ -1,4 +1,4 @@
-"""Judge the trained network: the one stage that looks at the test rows, and it opens them once.
+"""Evaluate the trained network: the one stage that looks at the test rows, and it opens them once.
 
 Nothing may be chosen by what comes out here. The learning curve, which is there to decide on more data, is therefore
 made with validation rows.
@@ -126,7 +126,7 @@ def learning_curve(
 def main() -> None:
     """The command."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    logging.getLogger("forest_cover.fit").setLevel(logging.WARNING)  # of the learning curve only its points are told
+    logging.getLogger("forest_cover.fit").setLevel(logging.WARNING)  # of the learning curve, log only its points
     config = load_config()
     metrics = evaluate(config, TENSORS, Path("models"), Path("reports"))
     for name, value in ({NETWORK: metrics["macro_f1"]} | metrics["baselines_macro_f1"]).items():

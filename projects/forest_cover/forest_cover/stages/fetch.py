@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from forest_cover.columns import TARGET
 from forest_cover.config import Config, load_config
 from forest_cover.files import PROVENANCE, RAW, run_stage, write_json, write_table
 from forest_cover.prepare import take
 from forest_cover.sources import load_rows
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def fetch(config: Config) -> None:
@@ -56,10 +53,5 @@ def fingerprint(frame: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def main() -> None:
-    """Run the stage with the settings of params.yaml."""
-    fetch(load_config())
-
-
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(lambda: fetch(load_config()))

@@ -25,10 +25,5 @@ def normalise(config: Config) -> None:
     write_json(asdict(scaling), SCALING)
 
 
-def main() -> None:
-    """Run the stage with the settings of params.yaml."""
-    normalise(load_config())
-
-
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(lambda: normalise(load_config()))

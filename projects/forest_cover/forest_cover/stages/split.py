@@ -1,4 +1,4 @@
-"""Deal the rows out to training, validation and test: data/split/. All that is fitted later comes after this."""
+"""Split the rows into training, validation and test: data/split/. Everything that is fitted comes after this."""
 
 from __future__ import annotations
 
@@ -21,10 +21,5 @@ def split_rows(config: Config) -> None:
         write_table(part, SPLIT / f"{name}.parquet")
 
 
-def main() -> None:
-    """Run the stage with the settings of params.yaml."""
-    split_rows(load_config())
-
-
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(lambda: split_rows(load_config()))

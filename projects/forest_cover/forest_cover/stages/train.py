@@ -1,8 +1,8 @@
 """Train a network. A Hydra app: ``python -m forest_cover.stages.train model=residual training.seed=1``.
 
 Alone it composes ``conf/`` and writes to the folder that Hydra makes for the run; DVC gives it ``params.yaml`` as its
-settings and ``out=models``. A training that was killed goes on from its checkpoint when it is started again with the
-same folder, settings and rows.
+settings and ``out=models``. A killed training resumes from its checkpoint when it is started again with the same
+folder, settings and rows.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import hydra
 import pandas as pd
 from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
 
 from forest_cover.callbacks import Callback, make_callbacks
 from forest_cover.config import Config, check_config
@@ -25,16 +25,13 @@ from forest_cover.fit import Run, fit
 from forest_cover.logs import HISTORY, begin_run, end_run
 from forest_cover.store import ABOUT, WEIGHTS, save_model
 
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
-
 SCORES = "scores.json"
 """Scores of the kept epoch on validation rows: what DVC compares experiments by."""
 log = logging.getLogger(__name__)
 
 
 class WriteHistory(Callback):
-    """Writes ``history.csv`` after each epoch, so that it tells how far a killed training came."""
+    """Writes ``history.csv`` after each epoch, so that it shows how far a killed training came."""
 
     def on_epoch(self, run: Run) -> None:
         """Write all epochs so far."""
@@ -65,7 +62,7 @@ def train_model(config: Config, folder: Path, out: Path, extra: Sequence[Callbac
         log.info("%s on %s, %d weights", config.model.name, run.device, sum(p.numel() for p in run.model.parameters()))
         fit(run, callbacks)
         save_model(run)
-    except BaseException as problem:  # an interruption as well: the record tells what ended the run
+    except BaseException as problem:  # an interruption as well: the record says what ended the run
         end_run(out, problem)
         raise
     best = run.history[run.best]
