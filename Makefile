@@ -80,7 +80,7 @@ new: $(STAMP)  ## Begin a page that passes every check (NAME=measure_a_river)
 	@$(BIN)/book new $(or $(NAME),$(error say what the reader does: make new NAME=measure_a_river))
 
 TRAIN := $(BIN)/ml4ops train --half
-WEIGHTS := ml4ops_helpers/weights
+WEIGHTS := ml4ops_helpers/models/weights
 
 weights: $(STAMP)  ## Train the networks that ship with the package again (half an hour)
 	$(TRAIN) --model linear --out $(WEIGHTS)/linear.safetensors

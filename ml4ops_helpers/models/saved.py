@@ -14,7 +14,7 @@ from ml4ops_helpers.models.common import ModelError
 from ml4ops_helpers.models.networks import Network, build_model
 from ml4ops_helpers.scenes.rasters import replacing
 
-PRETRAINED = Path(__file__).parents[1] / "weights"
+PRETRAINED = Path(__file__).with_name("weights")
 """Folder of the weights that ship with the package; made by ``make weights``."""
 
 

@@ -19,8 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from .run_errors import find_failure
 from .pages import Page, read_notebook
+from .run_errors import find_failure
 from .runner import count_cores, share_threads
 from .setup_cells import check_setup
 
