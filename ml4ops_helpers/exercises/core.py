@@ -1,12 +1,11 @@
-"""What an exercise is, and how an answer to it is judged: by what it does on data made here, never by its text."""
+"""What an exercise is, and how an answer is judged: by what it returns for data made here, never by its text."""
 
 from __future__ import annotations
 
 import ast
-import importlib
+import inspect
 import signal
 import threading
-import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -17,12 +16,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-SECONDS = 2.0
-"""Longest time that an answer may take on all the data that it is tried on."""
+SECONDS = 10.0
+"""Longest time that one call of an answer may take."""
 
 
-class Stumble(Exception):
-    """The answer raised, or returned something that can't be judged; the message says so to the learner."""
+class AnswerError(Exception):
+    """The answer raised, or returned something that can't be judged; the message is for the learner."""
 
 
 class Blank(Exception):
@@ -35,38 +34,51 @@ class TimeIsUp(BaseException):
 
 @dataclass(frozen=True)
 class Exercise:
-    """A task, what solves it, and what goes wrong.
+    """A task, its solution, and the hints for common mistakes.
 
     Attributes:
         name: page and number, such as ``04.1``.
         title: a few words.
-        task: what is asked for, in Markdown.
-        stub: the function that the learner fills in; its body is ``return ...``.
-        tip: where to look, one sentence.
-        solution: code that is right, with nothing but what the page has imported.
-        takeaway: what to take from it, told with "right".
-        judge: tries an answer and returns the key of a hint, or "" when it is right.
-        hints: what to say, by the mistake that was found.
-        wrong: code of plausible wrong answers, by the key of the hint that each must draw.
+        task: what the learner is asked to write, in Markdown.
+        tip: where to look, one or two sentences.
+        reference: a right answer. It runs on the page, so it uses only names that the page imports.
+        judge: tries an answer and returns the key of a hint, or "" if the answer is right.
+        hints: what to tell the learner, by the mistake that was found.
+        takeaway: what to remember, printed with "right".
     """
 
     name: str
     title: str
     task: str
-    stub: str
     tip: str
-    solution: str
-    takeaway: str
+    reference: Callable[..., Any]
     judge: Callable[[Answer], str]
     hints: Mapping[str, str]
-    wrong: Mapping[str, str]
+    takeaway: str
 
     @property
     def function(self) -> str:
         """Name of the function that the learner writes."""
-        first = ast.parse(self.stub).body[0]
-        assert isinstance(first, ast.FunctionDef)
-        return first.name
+        return self.reference.__name__
+
+    @property
+    def stub(self) -> str:
+        """The function that the learner fills in."""
+        return f"def {self.function}({', '.join(inspect.signature(self.reference).parameters)}):\n    return ..."
+
+    @property
+    def solution(self) -> str:
+        """Source of the reference in the style of a page: no annotations of arguments and results."""
+        source = inspect.getsource(self.reference)
+        lines, functions = (
+            source.splitlines(),
+            [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef)],
+        )
+        for node in sorted(functions, key=lambda n: -n.lineno):  # from below, so that line numbers above stay right
+            names = ", ".join(argument.arg for argument in node.args.args)
+            header = f"{' ' * node.col_offset}def {node.name}({names}):"
+            lines[node.lineno - 1 : node.body[0].lineno - 1] = [header]
+        return "\n".join(lines)
 
     @property
     def key(self) -> str:
@@ -76,22 +88,42 @@ class Exercise:
     @property
     def cell(self) -> str:
         """Code of the learner's cell."""
-        return f'{self.stub.strip()}\n\n\ncheck("{self.name}", {self.function})'
+        return f'{self.stub}\n\n\ncheck("{self.name}", {self.function})'
 
-    @property
-    def praise(self) -> str:
-        """What is said to a right answer."""
-        return f"{self.name}: right. {self.takeaway}"
+    def grade(self, answer: object) -> Verdict:
+        """Judge an answer; whatever it is or does, nothing is raised."""
+        hint = ""
+        try:
+            if answer is ...:
+                raise Blank
+            if not callable(answer):
+                raise AnswerError(f"hand in the function itself, {self.function}, not a {type(answer).__name__}")
+            asked = Answer(answer)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                hint = self.judge(asked)
+        except Blank:
+            return Verdict("blank", f"{self.name}: not answered yet. Write the function and run its cell again.")
+        except (AnswerError, TimeIsUp) as error:
+            text = f"{error}."
+        except Exception as error:  # an answer may break what it was given, such as a model
+            text = f"your function left something behind that can't be judged: {_describe(error, asked.function)}."
+        else:
+            if not hint:
+                return Verdict("right", f"{self.name}: right. {self.takeaway}")
+            values = ", ".join(f"{value:.4g}" for value in asked.returned.ravel())
+            text = self.hints[hint] + (f" (Yours returned {values}.)" if 0 < asked.returned.size <= 4 else "")
+        return Verdict("wrong", f"{self.name}: not yet. {text[0].upper()}{text[1:]}", hint)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of an answer.
+    """The result of a check.
 
     Attributes:
         state: ``right``, ``wrong``, or ``blank`` for a stub that was not filled in.
         text: what to tell the learner.
-        hint: key of the hint that was given, or "" where no hint of the exercise fits.
+        hint: key of the hint that was given, or "" where none of the exercise's hints fits.
     """
 
     state: Literal["right", "wrong", "blank"]
@@ -105,84 +137,61 @@ class Answer:
 
     Attributes:
         function: what was handed in.
-        returned: what its last call returned, when that was numbers.
-        left: seconds that it may still take; what the judge does between its calls is not counted.
+        returned: what its last call returned, if that was numbers.
     """
 
     function: Callable[..., Any]
     returned: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
-    left: float = field(default_factory=lambda: SECONDS)
 
     def __call__(self, *arguments: Any) -> Any:  # noqa: ANN401
-        """Call the function; arrays are copied first, so that nothing it does to them lasts.
-
-        Args:
-            arguments: what to call it with.
-
-        Raises:
-            Stumble: it raised, or returned nothing.
-            Blank: it returned the stub's ``...``.
-            TimeIsUp: all its calls together took too long.
-        """
+        """Call the function with copies of arrays, so that it can't change the judge's data."""
         self.returned = np.empty(0)
-        given = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
-        started = time.perf_counter()
+        copies = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
         try:
-            with time_limit(self.left):
-                found = self.function(*given)
+            with time_limit():
+                found = self.function(*copies)
         except (Exception, SystemExit) as error:
-            raise Stumble(f"your function stopped with {_describe(error, self.function)}") from error
-        self.left -= time.perf_counter() - started
+            raise AnswerError(f"your function stopped with {_describe(error, self.function)}") from error
         if found is ...:
             raise Blank
         if found is None:
-            raise Stumble("your function returned nothing; its last line should begin with return")
+            raise AnswerError("your function returned nothing; its last line should begin with return")
         return found
 
     def numbers(self, *arguments: Any, shape: tuple[int, ...] = ()) -> NDArray[np.float64]:  # noqa: ANN401
-        """Call the function and take what it returns as numbers.
+        """Call the function and convert what it returns to an array of floats.
 
         Args:
             arguments: what to call it with.
             shape: shape that the result must have; ``()`` for a single number, ``(2,)`` for a pair.
 
         Raises:
-            Stumble: it raised, or returned something of another kind or shape.
+            AnswerError: it raised, or returned something of another kind or shape.
         """
         found = self(*arguments)
         try:
-            array = np.array(_plain(found), dtype=np.float64)
+            array = np.array(found.detach() if hasattr(found, "detach") else found, dtype=np.float64)
         except Exception:
-            raise Stumble(f"your function returned a {type(found).__name__}; expected {_form(shape)}") from None
+            raise AnswerError(f"your function returned a {type(found).__name__}; expected {_form(shape)}") from None
         if array.shape != shape:
-            raise Stumble(f"your function returned {_form(array.shape)}; expected {_form(shape)}")
+            raise AnswerError(f"your function returned {_form(array.shape)}; expected {_form(shape)}")
         self.returned = array
         return array
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401
-    """Tensors as arrays, also within a pair."""
-    if isinstance(value, tuple | list):
-        return [_plain(v) for v in value]
-    return value.detach().cpu().numpy() if hasattr(value, "detach") else value
-
-
 def _form(shape: tuple[int, ...]) -> str:
     """A shape in words."""
-    if not shape:
-        return "one number"
-    if len(shape) == 1:
-        return "a pair of numbers" if shape == (2,) else f"{shape[0]} numbers in a row"
-    return f"an array of shape {shape}"
+    words = {(): "one number", (2,): "a pair of numbers"}
+    return words.get(shape) or (f"{shape[0]} numbers in a row" if len(shape) == 1 else f"an array of shape {shape}")
 
 
 def _describe(error: BaseException, function: Callable[..., Any]) -> str:
-    """An error in a line: its kind, what it says, and the learner's line that it comes from."""
-    said = traceback.format_exception_only(error)[-1].strip()
-    said = said if len(said) <= 200 else f"{said[:200]}…"
+    """An error in a line: its type, its message, and the learner's line that it comes from."""
+    message = traceback.format_exception_only(error)[-1].strip()
+    message = message if len(message) <= 200 else f"{message[:200]}…"
     code = getattr(function, "__code__", None)
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if code and frame.filename == code.co_filename]
-    return f"{said} (in the line `{own[-1].line}`)" if own and own[-1].line else said
+    return f"{message} (in the line `{own[-1].line}`)" if own and own[-1].line else message
 
 
 def close(found: ArrayLike, expected: ArrayLike, tolerance: float = 1e-4) -> bool:
@@ -191,7 +200,7 @@ def close(found: ArrayLike, expected: ArrayLike, tolerance: float = 1e-4) -> boo
     Args:
         found: what an answer returned.
         expected: numbers of the same shape.
-        tolerance: largest difference, absolute and as a share.
+        tolerance: largest difference, absolute and relative.
 
     >>> close([0.5, np.nan], [0.500001, np.nan]), close([0.5], [np.nan])
     (True, False)
@@ -199,107 +208,20 @@ def close(found: ArrayLike, expected: ArrayLike, tolerance: float = 1e-4) -> boo
     return bool(np.allclose(found, expected, rtol=tolerance, atol=tolerance, equal_nan=True))
 
 
-def load(page: str) -> tuple[Exercise, ...]:
-    """Exercises of a page, in their order.
-
-    Args:
-        page: its two digits, or any name that begins with them.
-
-    Returns:
-        None at all for a page without exercises.
-
-    >>> [exercise.name for exercise in load("07_see_through_clouds")]
-    ['07.1', '07.2']
-    """
-    module = f"{__package__}.page_{page[:2]}"
-    try:
-        found: tuple[Exercise, ...] = importlib.import_module(module).EXERCISES
-    except ModuleNotFoundError as error:
-        if error.name != module:
-            raise
-        return ()
-    return found
-
-
-def find(name: str) -> Exercise:
-    """The exercise of a name.
-
-    Args:
-        name: page and number, such as ``04.1``.
-
-    Raises:
-        ValueError: there is no such exercise.
-    """
-    there = {exercise.name: exercise for exercise in load(str(name))}
-    if name not in there:
-        raise ValueError(f"no exercise {name!r}; that page has {', '.join(there) or 'none'}")
-    return there[name]
-
-
-def grade(name: str, answer: object) -> Verdict:
-    """Judge an answer.
-
-    Args:
-        name: page and number of the exercise, such as ``04.1``.
-        answer: the function that it asks for, or anything else.
-
-    Raises:
-        ValueError: there is no such exercise.
-    """
-    exercise = find(name)
-    if answer is ...:
-        return _blank(name)
-    if not callable(answer):
-        kind = type(answer).__name__
-        return _not_yet(name, f'hand in the function itself, check("{name}", {exercise.function}), not a {kind}.')
-    asked = Answer(answer)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            hint = exercise.judge(asked)
-    except Blank:
-        return _blank(name)
-    except Stumble as stumble:
-        return _not_yet(name, f"{stumble}.")
-    except TimeIsUp:
-        return _not_yet(name, f"your function was still running after {SECONDS:g} s; does each of its loops end?")
-    except Exception as error:  # an answer may break what it was given, such as a model
-        return _not_yet(name, f"your function left something behind that can't be judged: {_describe(error, answer)}.")
-    if not hint:
-        return Verdict("right", exercise.praise)
-    values = asked.returned.ravel()
-    shown = f" (Yours returned {', '.join(f'{v:.4g}' for v in values)}.)" if 0 < values.size <= 4 else ""
-    return _not_yet(name, exercise.hints[hint] + shown, hint)
-
-
-def _blank(name: str) -> Verdict:
-    return Verdict("blank", f"{name}: not answered yet. Write the function and run its cell again.")
-
-
-def _not_yet(name: str, said: str, hint: str = "") -> Verdict:
-    return Verdict("wrong", f"{name}: not yet. {said[0].upper()}{said[1:]}", hint)
-
-
 @contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raise ``TimeIsUp`` in what runs longer, where the system has an alarm and this is the main thread.
-
-    Args:
-        seconds: the limit; where none are left, time is up at once.
-    """
-    if seconds <= 0:
-        raise TimeIsUp
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+def time_limit() -> Iterator[None]:
+    """Raise ``TimeIsUp`` in what runs too long. Only a main thread can set an alarm, and not on Windows."""
+    if not hasattr(signal, "SIGALRM") or threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def ring(*_: object) -> None:
-        raise TimeIsUp
+        raise TimeIsUp(f"your function was still running after {SECONDS:g} s; does each of its loops end?")
 
     before = signal.signal(signal.SIGALRM, ring)
-    left, interval = signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, left, interval)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

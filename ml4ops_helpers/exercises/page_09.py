@@ -1,10 +1,18 @@
-"""Exercises of ``09_build_a_pipeline``: split before fitting, cap without a trace, and know what must run again."""
+"""Exercises of ``09_build_a_pipeline``: split before fitting, cap the training rows, and know what must run again."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from .core import Answer, Exercise, Stumble, close
+from .core import Answer, AnswerError, Exercise, close
+
+
+def standardise(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+    mean, deviation = train.mean(axis=0), train.std(axis=0)
+    deviation[deviation == 0] = 1.0  # nothing varies, so there is nothing to scale
+    return (test - mean) / deviation
 
 
 def _judge_standardise(answer: Answer) -> str:
@@ -18,7 +26,7 @@ def _judge_standardise(answer: Answer) -> str:
     if close(found, (test - both.mean(axis=0)) / both.std(axis=0)):
         return "all"
     if not close(found, (test - mean) / deviation) and not close(found, (test - mean) / train.std(axis=0, ddof=1)):
-        return "rest"
+        return "value"
     train[:, 1], test[:, 1] = 0.0, 1.0  # a soil type that no training row has
     return "" if close(answer.numbers(train, test, shape=test.shape)[:, 1], np.ones(len(test))) else "constant"
 
@@ -28,45 +36,29 @@ STANDARDISE = Exercise(
     title="Scale as if the test rows did not exist yet",
     task="""
 Write `standardise(train, test)`. Both are arrays `(rows, columns)` of numbers. Return the *test* rows, scaled for a
-model that was trained on scaled training rows: minus a mean, over a deviation, column by column. A column that does
-not vary in training is only centred.""",
-    stub="""
-def standardise(train, test):
-    return ...""",
-    tip="Stuck? Section 4 says which rows may be looked at. On the day of use, which mean do you have?",
-    solution="""
-def standardise(train, test):
-    mean, deviation = train.mean(axis=0), train.std(axis=0)
-    deviation[deviation == 0] = 1.0  # nothing varies, so nothing is to be scaled
-    return (test - mean) / deviation""",
-    takeaway="The parameters of a preparation belong to the model, and are saved with it.",
+model that was trained on scaled training rows: subtract a mean and divide by a standard deviation, column by column. A
+column that does not vary in training is only centred.""",
+    tip="Stuck? Section 4 says which rows you may look at. When the model is in use, which mean do you have?",
+    reference=standardise,
     judge=_judge_standardise,
     hints={
         "own": "You scaled the test rows by their own mean and deviation. A single row that arrives for prediction has "
-        "no deviation, and a shift of the whole test set would vanish without a trace.",
-        "all": "You took the mean and deviation of all rows together. The test rows have then had a say in the "
-        "preparation of the model that they are to judge.",
-        "rest": "The numbers are others: expected each test value minus the mean of the training rows' column, over "
-        "that column's deviation.",
-        "constant": "A column that is 0 in all training rows has deviation 0. A test row with a 1 there should come "
-        "out as 1; yours is infinite, or huge.",
+        "no deviation, and a shift of the whole test set would go unnoticed.",
+        "all": "You took the mean and deviation of all rows together. The test rows have then influenced the model "
+        "that they are to evaluate.",
+        "value": "Expected each test value minus the mean of the training rows in its column, divided by their "
+        "standard deviation.",
+        "constant": "A column that is 0 in all training rows has a deviation of 0. A test row with a 1 there should "
+        "come out as 1; yours is infinite, or huge.",
     },
-    wrong={
-        "own": """
-def standardise(train, test):
-    return (test - test.mean(axis=0)) / test.std(axis=0)""",
-        "all": """
-def standardise(train, test):
-    rows = np.vstack([train, test])
-    return (test - rows.mean(axis=0)) / rows.std(axis=0)""",
-        "rest": """
-def standardise(train, test):
-    return (test - train.mean()) / train.std()""",
-        "constant": """
-def standardise(train, test):
-    return (test - train.mean(axis=0)) / train.std(axis=0)""",
-    },
+    takeaway="The parameters of the preparation belong to the model, and are saved with it.",
 )
+
+
+def cap(labels: np.ndarray, most: int, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    classes = [np.flatnonzero(labels == name) for name in np.unique(labels)]
+    return np.concatenate([rng.permutation(rows)[:most] for rows in classes])
 
 
 def _judge_cap(answer: Answer) -> str:
@@ -90,7 +82,7 @@ def _judge_cap(answer: Answer) -> str:
 def _rows(answer: Answer, labels: np.ndarray, most: int, seed: int) -> np.ndarray:
     found = np.asarray(answer(labels, most, seed))
     if found.ndim != 1 or found.dtype.kind not in "iu" or (len(found) and not 0 <= found.min() <= found.max() < 1214):
-        raise Stumble("your function returned something other than row numbers; expected integers from 0 in a row")
+        raise AnswerError("your function returned something other than row numbers; expected integers from 0 in a row")
     return found
 
 
@@ -99,57 +91,23 @@ CAP = Exercise(
     title="Cap the large classes",
     task="""
 Write `cap(labels, most, seed)`. `labels` is an array with the class of each training row. Return the *numbers* of the
-rows to keep, counted from 0, so that no class keeps more than `most` and smaller classes keep all: 301, 183 and 730
-rows at 200 become 200, 183 and 200. Which rows a class keeps is drawn at random; the same seed draws the same.""",
-    stub="""
-def cap(labels, most, seed):
-    return ...""",
+rows to keep, counted from 0, so that no class keeps more than `most` rows and smaller classes keep all of theirs: 301,
+183 and 730 rows, capped at 200, become 200, 183 and 200. A class's rows are drawn at random; the same seed draws the
+same rows.""",
     tip="Stuck? `np.random.default_rng(seed)` has `permutation`; `np.flatnonzero` finds the rows of a class.",
-    solution="""
-def cap(labels, most, seed):
-    rng = np.random.default_rng(seed)
-    classes = [np.flatnonzero(labels == name) for name in np.unique(labels)]
-    return np.concatenate([rng.permutation(rows)[:most] for rows in classes])""",
-    takeaway="Capping changes what the model sees, never what judges it: only training rows may be left out.",
+    reference=cap,
     judge=_judge_cap,
     hints={
-        "twice": "Some row is kept more than once; draw without putting back.",
-        "smallest": "All classes were cut down to the smallest, 183. Only those above 200 are to lose rows.",
-        "total": "You kept 200 rows in all. The limit holds for each class.",
-        "counts": "Of 301, 183 and 730 rows, other numbers than 200, 183 and 200 were kept.",
-        "first": "The rows that were kept lie all at one end of their class. Rows are often in the order of a survey: "
-        "that would keep one region.",
-        "seed": "Two calls with the same seed kept different rows; make the generator from the seed, in the function.",
+        "twice": "Some row is kept more than once; draw without replacement.",
+        "smallest": "All classes were cut to the smallest, 183. Only those above 200 should lose rows.",
+        "total": "You kept 200 rows in all. The limit applies to each class.",
+        "counts": "Of 301, 183 and 730 rows, the numbers kept should be 200, 183 and 200; yours differ.",
+        "first": "The rows kept are all at one end of their class. Rows are often in the order of a survey, so that "
+        "would keep a single region.",
+        "seed": "Two calls with the same seed kept different rows; create the generator from the seed, inside the "
+        "function.",
     },
-    wrong={
-        "twice": """
-def cap(labels, most, seed):
-    rng = np.random.default_rng(seed)
-    classes = [np.flatnonzero(labels == name) for name in np.unique(labels)]
-    return np.concatenate([rng.choice(rows, min(most, len(rows))) for rows in classes])""",
-        "smallest": """
-def cap(labels, most, seed):
-    rng = np.random.default_rng(seed)
-    classes = [np.flatnonzero(labels == name) for name in np.unique(labels)]
-    most = min(most, *(len(rows) for rows in classes))
-    return np.concatenate([rng.permutation(rows)[:most] for rows in classes])""",
-        "total": """
-def cap(labels, most, seed):
-    return np.random.default_rng(seed).permutation(len(labels))[:most]""",
-        "counts": """
-def cap(labels, most, seed):
-    rng = np.random.default_rng(seed)
-    classes = [np.flatnonzero(labels == name) for name in np.unique(labels)]
-    return np.concatenate([rng.permutation(rows)[: most - 1] for rows in classes])""",
-        "first": """
-def cap(labels, most, seed):
-    return np.concatenate([np.flatnonzero(labels == name)[:most] for name in np.unique(labels)])""",
-        "seed": """
-def cap(labels, most, seed):
-    rng = np.random.default_rng()
-    classes = [np.flatnonzero(labels == name) for name in np.unique(labels)]
-    return np.concatenate([rng.permutation(rows)[:most] for rows in classes])""",
-    },
+    takeaway="Capping changes what the model learns from, never what evaluates it: leave out training rows only.",
 )
 
 _READS: dict[str, set[str]] = {
@@ -170,23 +128,30 @@ _WRITES: dict[str, set[str]] = {
 }
 
 
+def to_run(reads: Mapping[str, set[str]], writes: Mapping[str, set[str]], changed: str) -> set[str]:
+    stale = {changed}
+    stages: set[str] = set()
+    while found := {s for s in reads if reads[s] & stale} - stages:
+        stages |= found
+        stale = set.union(*(writes[s] for s in found))
+    return stages
+
+
 def _judge_again(answer: Answer) -> str:
     last = _names(answer, "training.epochs")
     if last == {"train"}:
         return "direct"
-    if last == {"train", "evaluate"} or (last == {"train", "package", "evaluate"} and _one_step(answer)):
+    if last == {"train", "evaluate"}:
+        return "one step"
+    if last == {"train", "evaluate", "package"} and _names(answer, "data.rows") == {"fetch", "split"}:
         return "one step"
     if last == set(_READS):
         return "all"
     if last != {"train", "evaluate", "package"}:
-        return "rest"
+        return "value"
     if _names(answer, "data.rows") != set(_READS) or _names(answer, "data.scaling") != last | {"scale"}:
         return "one step"
-    return "" if _names(answer, "plots.colour") == set() else "nobody"
-
-
-def _one_step(answer: Answer) -> bool:
-    return _names(answer, "data.rows") == {"fetch", "split"}
+    return "" if _names(answer, "plots.colour") == set() else "nothing"
 
 
 def _names(answer: Answer, changed: str) -> set[str]:
@@ -195,63 +160,30 @@ def _names(answer: Answer, changed: str) -> set[str]:
     try:
         return {str(name) for name in found}
     except TypeError:
-        raise Stumble("your function returned something other than names of stages; expected a set of them") from None
+        raise AnswerError("your function returned something other than stages; expected a set of their names") from None
 
 
 AGAIN = Exercise(
     name="09.3",
     title="What must run again",
     task="""
-Write `to_run(reads, writes, changed)`: the set of the stages that must run again when `changed` has changed. `reads`
-maps each stage to the set of files and parameters that it reads, `writes` to the set of files that it writes. The
-stages are in no particular order, and nobody reads in circles.""",
-    stub="""
-def to_run(reads, writes, changed):
-    return ...""",
-    tip="Stuck? A stage that runs changes what it writes. Repeat until nothing new is found.",
-    solution="""
-def to_run(reads, writes, changed):
-    stale, stages = {changed}, set()
-    while found := {s for s in reads if reads[s] & stale} - stages:
-        stages |= found
-        stale = set.union(*(writes[s] for s in found))
-    return stages""",
-    takeaway="This is all that `dvc repro` decides; hashes of the files tell it what has changed.",
+Write `to_run(reads, writes, changed)`: the set of stages that must run again when `changed` has changed. `reads` maps
+each stage to the set of files and parameters that it reads, `writes` to the set of files that it writes. The stages
+are in no particular order, and there are no cycles.""",
+    tip="Stuck? A stage that runs changes what it writes. Repeat until you find nothing new.",
+    reference=to_run,
     judge=_judge_again,
     hints={
-        "direct": "You found the stage that reads what has changed. It will write a new file, and others read that.",
-        "one step": "You followed the change one step or two; a chain may be longer. When `data.rows` changes, every "
-        "stage of this pipeline is stale.",
-        "all": "You run everything again. When `training.epochs` changes, the data are as they were: fetching, "
+        "direct": "You found the stage that reads what has changed. It will write a new file, which others read.",
+        "one step": "You followed the change for one or two steps; a chain may be longer. When `data.rows` changes, "
+        "every stage of this pipeline is stale.",
+        "all": "You run everything again. When `training.epochs` changes, the data stay as they are: fetching, "
         "splitting and scaling them again is a waste.",
-        "rest": "For `training.epochs`, expected train, evaluate and package: the first reads it, the others read what "
-        "the first writes.",
-        "nobody": "Nobody reads `plots.colour`, so nothing has to run; expected an empty set.",
+        "value": "For `training.epochs`, expected train, evaluate and package: the first reads it, the others read "
+        "what the first writes.",
+        "nothing": "No stage reads `plots.colour`, so nothing has to run; expected an empty set.",
     },
-    wrong={
-        "direct": """
-def to_run(reads, writes, changed):
-    return {s for s in reads if changed in reads[s]}""",
-        "one step": """
-def to_run(reads, writes, changed):
-    first = {s for s in reads if changed in reads[s]}
-    return first | {s for s in reads for f in first if reads[s] & writes[f]}""",
-        "all": """
-def to_run(reads, writes, changed):
-    return set(reads)""",
-        "rest": """
-def to_run(reads, writes, changed):
-    stages = {s for s in reads if changed in reads[s]}
-    for _ in reads:
-        stages |= {s for s in reads for f in stages if writes[s] & reads[f]}
-    return stages""",
-        "nobody": """
-def to_run(reads, writes, changed):
-    stages = {s for s in reads if changed in reads[s]} or {min(reads)}
-    for _ in reads:
-        stages |= {s for s in reads for f in stages if reads[s] & writes[f]}
-    return stages""",
-    },
+    takeaway="This is all that `dvc repro` decides; the hashes of the files tell it what has changed.",
 )
 
 EXERCISES = (STANDARDISE, CAP, AGAIN)

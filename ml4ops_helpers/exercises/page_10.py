@@ -1,4 +1,4 @@
-"""Exercises of ``10_configure_and_search``: override a value safely, search on the right scale, keep a budget."""
+"""Exercises of ``10_configure_and_search``: override a value, search on the right scale, stay within a budget."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .core import Answer, Exercise, Stumble, close
+from .core import Answer, AnswerError, Exercise, close
 
 _CONFIG: dict[str, Any] = {
     "data": {"rows": 8000, "source": "embedded"},
@@ -15,41 +15,48 @@ _CONFIG: dict[str, Any] = {
 }
 
 
+def override(config: dict[str, Any], change: str) -> dict[str, Any]:
+    where, text = change.split("=", 1)
+    group, name = where.split(".")
+    old = config[group][name]  # a KeyError, if there is none
+    new = text.lower() == "true" if isinstance(old, bool) else type(old)(text)
+    return config | {group: config[group] | {name: new}}
+
+
 def _judge_override(answer: Answer) -> str:
     given = copy.deepcopy(_CONFIG)
-    found = _taken(answer(given, "training.learning_rate=0.01"))
+    found = _overridden(answer, given, "training.learning_rate=0.01")
     if given != _CONFIG:
         return "changed"
     rate = found.get("training", {}).get("learning_rate")
     if found.get("data") != _CONFIG["data"] or set(found.get("training", {})) != set(_CONFIG["training"]):
         return "lost"
-    small = _taken(answer(copy.deepcopy(_CONFIG), "training.learning_rate=1e-3"))["training"]["learning_rate"]
-    if isinstance(rate, str) or isinstance(small, str):
+
+    def new(where: str, value: str) -> object:
+        group, name = where.split(".")
+        return _overridden(answer, copy.deepcopy(_CONFIG), f"{where}={value}")[group][name]
+
+    if isinstance(rate, str) or isinstance(new("training.learning_rate", "1e-3"), str):
         return "text"
-    if rate != 0.01:
+    rows = new("data.rows", "500")
+    if (rate, rows, new("data.source", "kaggle")) != (0.01, 500, "kaggle") or not isinstance(rows, int):
         return "value"
-    rows = _taken(answer(copy.deepcopy(_CONFIG), "data.rows=500"))["data"]["rows"]
-    stop = _taken(answer(copy.deepcopy(_CONFIG), "training.early_stop=false"))["training"]["early_stop"]
-    source = _taken(answer(copy.deepcopy(_CONFIG), "data.source=kaggle"))["data"]["source"]
-    if (rows, source) != (500, "kaggle") or not isinstance(rows, int):
-        return "value"
-    if stop is not False:
+    if new("training.early_stop", "false") is not False:
         return "truth"
     for mistake in ("training.learning_rte=0.01", "trainig.learning_rate=0.01"):
         try:
             answer(copy.deepcopy(_CONFIG), mistake)
-        except Stumble as stumble:
-            if isinstance(stumble.__cause__, KeyError):
+        except AnswerError as error:
+            if isinstance(error.__cause__, KeyError):
                 continue
         return "typo"
     return ""
 
 
-def _taken(found: object) -> dict[str, Any]:
+def _overridden(answer: Answer, config: dict[str, Any], change: str) -> dict[str, Any]:
+    found = answer(config, change)
     if not isinstance(found, dict):
-        raise Stumble(
-            f"your function returned a {type(found).__name__}; expected a dictionary like the one it was given"
-        )
+        raise AnswerError(f"your function returned a {type(found).__name__}; expected a dictionary like the one given")
     return found
 
 
@@ -57,74 +64,29 @@ OVERRIDE = Exercise(
     name="10.1",
     title="Override one value",
     task="""
-Write `override(config, change)`. `config` is a dictionary of groups, each a dictionary of values; `change` is a text
-such as `"training.learning_rate=0.01"`. Return a new configuration in which that value is set; the one given stays as
-it is. The new value has the type of the old one: `"data.rows=500"` gives the integer 500,
-`"training.early_stop=false"` the truth value `False`. A group or name that is not there raises a `KeyError`.""",
-    stub="""
-def override(config, change):
-    return ...""",
-    tip="Stuck? `type(old)(text)` does it for all but truth values; `config | {…}` makes a new dictionary.",
-    solution="""
-def override(config, change):
-    where, text = change.split("=", 1)
-    group, name = where.split(".")
-    old = config[group][name]  # a KeyError, if there is none
-    new = text.lower() == "true" if isinstance(old, bool) else type(old)(text)
-    return config | {group: config[group] | {name: new}}""",
-    takeaway="Hydra does the same with deeper trees, and knows the allowed types and names from the structured config.",
+Write `override(config, change)`. `config` is a dictionary of groups, each a dictionary of values; `change` is a string
+such as `"training.learning_rate=0.01"`. Return a new configuration with that value; the one you were given stays as it
+is. The new value has the type of the old one: `"data.rows=500"` gives the integer 500, `"training.early_stop=false"`
+the boolean `False`. A group or name that does not exist raises a `KeyError`.""",
+    tip="Stuck? `type(old)(text)` works for everything except booleans; `config | {…}` makes a new dictionary.",
+    reference=override,
     judge=_judge_override,
     hints={
-        "changed": "The configuration that you were given has changed, too. Whoever starts the next run from it starts "
-        "from somewhere else.",
-        "lost": "Other values got lost on the way: the rest of the group, or the other group.",
-        "text": "The value is a text now. A learning rate of '0.01' or '1e-3' fails late, deep in the training.",
-        "value": "The new value is not what was asked for: 0.01, 500 (an integer) and 'kaggle' were expected.",
-        "truth": 'Beware of truth values: `bool("false")` is `True`, as every text that is not empty.',
+        "changed": "The configuration that you were given has changed, too. The next run that uses it would start from "
+        "other values.",
+        "lost": "Other values were lost on the way: the rest of the group, or the other group.",
+        "text": "The value is a string now. A learning rate of '0.01' or '1e-3' fails late, deep in the training.",
+        "value": "The new value is not what was asked for: expected 0.01, 500 (an integer) and 'kaggle'.",
+        "truth": 'Beware of booleans: `bool("false")` is `True`, like every string that is not empty.',
         "typo": "A name that does not exist was accepted. Somebody will misspell `learning_rate`, and wonder for a day "
         "why it has no effect; raise a `KeyError`.",
     },
-    wrong={
-        "changed": """
-def override(config, change):
-    where, text = change.split("=", 1)
-    group, name = where.split(".")
-    config[group][name] = type(config[group][name])(text)
-    return config""",
-        "lost": """
-def override(config, change):
-    where, text = change.split("=", 1)
-    group, name = where.split(".")
-    return config | {group: {name: type(config[group][name])(text)}}""",
-        "text": """
-def override(config, change):
-    where, text = change.split("=", 1)
-    group, name = where.split(".")
-    return config | {group: config[group] | {name: text}}""",
-        "value": """
-def override(config, change):
-    where, text = change.split("=", 1)
-    group, name = where.split(".")
-    config[group][name]
-    try:
-        new = float(text)
-    except ValueError:
-        new = text
-    return config | {group: config[group] | {name: new}}""",
-        "truth": """
-def override(config, change):
-    where, text = change.split("=", 1)
-    group, name = where.split(".")
-    return config | {group: config[group] | {name: type(config[group][name])(text)}}""",
-        "typo": """
-def override(config, change):
-    where, text = change.split("=", 1)
-    group, name = where.split(".")
-    old = config.get(group, {}).get(name, "")
-    new = text.lower() == "true" if isinstance(old, bool) else type(old)(text)
-    return config | {group: config.get(group, {}) | {name: new}}""",
-    },
+    takeaway="Hydra does the same with deeper trees, and knows the allowed names and types from the structured config.",
 )
+
+
+def draw(low: float, high: float, u: float) -> float:
+    return low * (high / low) ** u
 
 
 def _judge_draw(answer: Answer) -> str:
@@ -139,48 +101,34 @@ def _judge_draw(answer: Answer) -> str:
 
 DRAW = Exercise(
     name="10.2",
-    title="A learning rate is a matter of magnitude",
+    title="Search learning rates by magnitude",
     task="""
 Write `draw(low, high, u)`. It turns a random number `u` between 0 and 1 into a learning rate between `low` and `high`,
-such that each power of ten gets the same share of the draws: between 0.0001 and 0.01, half of them lie below 0.001.""",
-    stub="""
-def draw(low, high, u):
-    return ...""",
-    tip="Stuck? On which scale do 0.0001, 0.001 and 0.01 lie at equal distances?",
-    solution="""
-def draw(low, high, u):
-    return low * (high / low) ** u""",
-    takeaway="In a search space this is `log: true`. Drawn evenly, nine of ten trials would lie above 0.001.",
+so that each power of ten gets the same share of the draws: between 0.0001 and 0.01, half of them are below 0.001.""",
+    tip="Stuck? On which scale are 0.0001, 0.001 and 0.01 equally far apart?",
+    reference=draw,
     judge=_judge_draw,
     hints={
-        "even": "In the middle you get 0.005: the draws are spread evenly, and nine of ten lie above 0.001, one half "
-        "of the magnitudes.",
-        "logarithm": "You returned the logarithm of a rate; take it back from there.",
-        "ends": "For `u` of 0 and 1, `low` and `high` themselves are expected.",
-        "middle": "The ends are right, the way between them is not: halfway from 0.0001 to 0.01 lies 0.001, and a "
-        "quarter of the way from 2 to 32 lies 4.",
+        "even": "Halfway you get 0.005: the draws are spread evenly, so nine of ten are above 0.001, in one half of "
+        "the magnitudes.",
+        "logarithm": "You returned the logarithm of a rate; convert it back.",
+        "ends": "For `u` of 0 and 1, expected `low` and `high` themselves.",
+        "middle": "The ends are right, the values between them are not: halfway from 0.0001 to 0.01 is 0.001, and a "
+        "quarter of the way from 2 to 32 is 4.",
     },
-    wrong={
-        "even": """
-def draw(low, high, u):
-    return low + u * (high - low)""",
-        "logarithm": """
-def draw(low, high, u):
-    return np.log(low) + u * (np.log(high) - np.log(low))""",
-        "ends": """
-def draw(low, high, u):
-    return 10 ** (u * np.log10(high / low))""",
-        "middle": """
-def draw(low, high, u):
-    return low + (high - low) * u**2""",
-    },
+    takeaway="In a search space this is `log: true`. Drawn evenly, nine of ten trials would be above 0.001.",
 )
+
+
+def to_start(states: list[str], trials: int) -> int:
+    counted = [state for state in states if state != "failed"]
+    return max(0, trials - len(counted))
 
 
 def _judge_budget(answer: Answer) -> str:
     fresh = ["complete"] * 4 + ["pruned"] * 2
     if not close(answer.numbers(fresh, 10), 4):
-        return "pruned" if close(answer.returned, 6) else "rest"
+        return "pruned" if close(answer.returned, 6) else "value"
     if not close(answer.numbers([*fresh, "failed"], 10), 4):
         return "failed"
     if not close(answer.numbers([*fresh, "running", "running"], 10), 2):
@@ -194,49 +142,23 @@ BUDGET = Exercise(
     name="10.3",
     title="How many more trials",
     task="""
-Several processes work on one study, and some get killed. Write `to_begin(states, trials)`: how many *new* trials may
-be begun, so that in the end exactly `trials` are finished. `states` lists the state of each trial so far: `"complete"`,
+Several processes work on one study, and some get killed. Write `to_start(states, trials)`: how many *new* trials may be
+started so that exactly `trials` are finished in the end? `states` lists the state of each trial so far: `"complete"`,
 `"pruned"` (stopped early, because it was hopeless), `"running"`, `"failed"` (its process died), and `"waiting"` (a
-failed one, entered once more; somebody will take it).""",
-    stub="""
-def to_begin(states, trials):
-    return ...""",
+failed one that was queued again; some process will take it).""",
     tip="Stuck? Which of the five states stand for a trial that is finished, or will be?",
-    solution="""
-def to_begin(states, trials):
-    counted = [state for state in states if state != "failed"]
-    return max(0, trials - len(counted))""",
-    takeaway="Count and begin under one lock, or two processes take the same last place.",
+    reference=to_start,
     judge=_judge_budget,
     hints={
-        "pruned": "You begin other trials in place of pruned ones. A pruned trial has told what it could, and its time "
-        "is spent.",
-        "failed": "A failed trial has told nothing; it does not count.",
-        "running": "Two trials are running. They will be finished without your doing.",
-        "waiting": "A waiting trial will be taken up by somebody; it has its place already.",
-        "below": "More trials than wanted are there; expected 0, not a negative number.",
-        "rest": "With four complete and two pruned trials of ten, four are left.",
+        "pruned": "You start other trials in place of pruned ones. A pruned trial has told us enough, and its time is "
+        "spent.",
+        "failed": "A failed trial has told us nothing; it does not count.",
+        "running": "Two trials are running. They will finish by themselves.",
+        "waiting": "Some process will take the waiting trial; it already has its place.",
+        "below": "There are more trials than wanted; expected 0, not a negative number.",
+        "value": "With four complete and two pruned trials out of ten, four are left.",
     },
-    wrong={
-        "pruned": """
-def to_begin(states, trials):
-    return max(0, trials - states.count("complete") - states.count("running") - states.count("waiting"))""",
-        "failed": """
-def to_begin(states, trials):
-    return max(0, trials - len(states))""",
-        "running": """
-def to_begin(states, trials):
-    return max(0, trials - states.count("complete") - states.count("pruned") - states.count("waiting"))""",
-        "waiting": """
-def to_begin(states, trials):
-    return max(0, trials - states.count("complete") - states.count("pruned") - states.count("running"))""",
-        "rest": """
-def to_begin(states, trials):
-    return max(0, trials - states.count("pruned"))""",
-        "below": """
-def to_begin(states, trials):
-    return trials - sum(state != "failed" for state in states)""",
-    },
+    takeaway="Count and start under one lock, or two processes take the same last place.",
 )
 
 EXERCISES = (OVERRIDE, DRAW, BUDGET)
