@@ -1,4 +1,4 @@
-"""Exercises in the sources of the pages, and hidden solutions in what is published."""
+"""Exercises in the sources of the pages, and folded solutions in what is published."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def page(tmp_path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
-def test_the_notebooks_hold_the_exercises_as_they_are_written(path):
+def test_the_notebooks_hold_the_exercises_as_written(path):
     notebook = read_notebook(path)
     before = nbformat.from_dict(notebook)
     stubs.place_exercises(notebook, load(path.name))
@@ -35,11 +35,11 @@ def test_the_notebooks_hold_the_exercises_as_they_are_written(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
-def test_no_solution_stands_in_a_source(path):
+def test_no_source_holds_a_solution(path):
     text = "\n".join(cell.source for cell in read_notebook(path).cells)
     assert ":class: dropdown" not in text
     for exercise in load(path.name):
-        assert exercise.solution.strip() not in text
+        assert exercise.solution not in text
 
 
 def test_exercises_come_after_their_heading_and_before_what_follows(page):
@@ -50,7 +50,7 @@ def test_exercises_come_after_their_heading_and_before_what_follows(page):
         *("cell-4", "cell-5"),
     ]
     assert page.cells[6].source.endswith('check("05.1", in_windows)')
-    assert page.cells[4].source.startswith("### 05.1 Cut without a trace\n\nWrite `in_windows")
+    assert page.cells[4].source.startswith("### 05.1 Tiles without seams\n\nWrite `in_windows")
 
 
 def test_writing_them_again_changes_nothing(tmp_path):
@@ -61,7 +61,7 @@ def test_writing_them_again_changes_nothing(tmp_path):
     assert path.read_bytes() == first
 
 
-def test_what_was_changed_in_the_notebook_alone_is_put_right(tmp_path):
+def test_what_was_changed_only_in_the_notebook_is_restored(tmp_path):
     path = write_page(tmp_path, "05_a", "## Exercises", "x")
     stubs.main(tmp_path)
     right = path.read_bytes()
@@ -72,7 +72,7 @@ def test_what_was_changed_in_the_notebook_alone_is_put_right(tmp_path):
 
 def test_a_page_without_the_section_is_named(tmp_path):
     write_page(tmp_path, "05_a", "x")
-    with pytest.raises(PageError, match=r"05_a\.ipynb: no cell begins with '## Exercises'"):
+    with pytest.raises(PageError, match=r"05_a\.ipynb: .*## Exercises"):
         stubs.main(tmp_path)
 
 
@@ -83,14 +83,14 @@ def test_a_page_without_exercises_is_left_alone(tmp_path):
     assert path.read_bytes() == before
 
 
-def test_a_published_page_hides_a_solution_below_each_exercise(page):
+def test_a_published_page_folds_a_solution_below_each_exercise(page):
     published, _ = publish(page, page, {})
     for name in ("05.1", "05.2"):
         at = next(i for i, c in enumerate(published.cells) if c.id == f"exercise-{name.replace('.', '-')}")
         solution = published.cells[at + 1]
         assert solution.cell_type == "markdown"
         assert solution.source.startswith(f"````{{admonition}} Solution {name}\n:class: dropdown\n")
-        assert find(name).solution.strip() in solution.source
+        assert find(name).solution in solution.source
     assert [c.id for c in page.cells if "solution" in c.id] == []
     nbformat.validate(published)
 
@@ -105,8 +105,8 @@ def test_a_published_page_is_published_again_with_one_solution_each(page):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("f(1)", r'cell 3 is tagged .exercise., but no line of it begins with check\("NN.N"'),
-        ("check('05.7', f)", r"cell 3: no exercise '05\.7'; that page has 05\.1, 05\.2"),
+        ("f(1)", r"cell 3 .*check\("),
+        ("check('05.7', f)", r"cell 3: .*05\.7"),
     ],
 )
 def test_an_exercise_that_does_not_exist_is_not_published(tmp_path, source, message):

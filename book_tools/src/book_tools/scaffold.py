@@ -1,4 +1,4 @@
-"""Begin a page: a notebook and its exercises that pass every check as they are, entered in the contents and README."""
+"""Begin a page: a notebook and its exercises, which pass every check as they are, listed in the contents and README."""
 
 from __future__ import annotations
 
@@ -17,46 +17,46 @@ END_OF_TABLE = "<!-- pages: end -->"
 
 
 def new_page(root: Path, name: str) -> list[Path]:
-    """Write a page after the last one. Replace what it says, bit by bit; it runs and is checked at every step.
+    """Write a page after the last one. It runs and passes every check, so it can be rewritten step by step.
 
     Args:
         root: root of the repository.
-        name: what the reader does, such as ``measure_a_river``; its number is found.
+        name: what the reader does, such as ``measure_a_river``; the number is added.
 
     Returns:
-        The files: notebook and exercises, which are new, and those in which the page was entered.
+        The notebook, its exercises and the answers that test them, which are new; the contents and the README.
 
     Raises:
-        ValueError: the name has another form, a page has it already, exercises with its number are there, or a file
-            has no place for the page; nothing was written.
+        ValueError: the name is malformed or taken, a file of the new page exists, or a file has no place for the page;
+            nothing was written.
     """
     if not NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no name of a page; write a verb and its object, such as measure_a_river")
-    there = [p.stem for p in (root / "notebooks").glob("[0-9][0-9]_*.ipynb")]
-    if taken := [stem for stem in there if stem[3:] == name]:
-        raise ValueError(f"{taken[0]} has this name already")
-    number = f"{max((int(stem[:2]) for stem in there), default=0) + 1:02d}"
+        raise ValueError(f"{name!r} is not a page name; write a verb and its object, such as measure_a_river")
+    stems = [p.stem for p in (root / "notebooks").glob("[0-9][0-9]_*.ipynb")]
+    if taken := [stem for stem in stems if stem[3:] == name]:
+        raise ValueError(f"{taken[0]} already has this name; choose another")
+    number = f"{max((int(stem[:2]) for stem in stems), default=0) + 1:02d}"
     page = root / "notebooks" / f"{number}_{name}.ipynb"
-    exercises = root / "ml4ops_helpers" / "exercises" / f"page_{number}.py"
-    if exercises.exists():
-        raise ValueError(f"{exercises}: is there already, without a page; give its page or its file another number")
-    contents = _after_the_last(root / "_toc.yml", page.stem)
-    readme = (root / "README.md").read_text(encoding="utf-8")
-    if END_OF_TABLE not in readme:
-        raise ValueError(f"{root / 'README.md'}: no line {END_OF_TABLE}; put it below the table of pages")
-    replace_text(page, _filled("page.ipynb", page.stem))
-    replace_text(exercises, _filled("exercises.txt", page.stem))
+    new = {
+        page: "page.ipynb",
+        root / "ml4ops_helpers" / "exercises" / f"page_{number}.py": "exercises.txt",
+        root / "tests" / "exercises" / f"page_{number}.yml": "answers.yml",
+    }
+    if existing := [path for path in new if path.exists()]:
+        raise ValueError(f"{existing[0]}: exists, but its page does not; delete or renumber it")
+    toc, readme = root / "_toc.yml", root / "README.md"
+    contents, table = _after_the_last(toc, page.stem), readme.read_text(encoding="utf-8")
+    if END_OF_TABLE not in table:
+        raise ValueError(f"{readme}: no line {END_OF_TABLE}; put it below the table of pages")
+    title = page.stem[3:].replace("_", " ").capitalize()
+    for path, template in new.items():
+        text = (TEMPLATE / template).read_text(encoding="utf-8")
+        text = text.replace("__PAGE__", page.stem).replace("__NN__", number).replace("__TITLE__", title)
+        replace_text(path, text)
     row = table_row(page, root / "_build" / "notebooks" / page.name, read_config(root))
-    replace_text(root / "README.md", readme.replace(END_OF_TABLE, f"{row}\n{END_OF_TABLE}", 1))
-    replace_text(root / "_toc.yml", contents)
-    return [page, exercises, root / "README.md", root / "_toc.yml"]
-
-
-def _filled(template: str, stem: str) -> str:
-    """A template with the page's name, number and title."""
-    text = (TEMPLATE / template).read_text(encoding="utf-8")
-    title = stem[3:].replace("_", " ").capitalize()
-    return text.replace("__PAGE__", stem).replace("__NN__", stem[:2]).replace("__TITLE__", title)
+    replace_text(readme, table.replace(END_OF_TABLE, f"{row}\n{END_OF_TABLE}", 1))
+    replace_text(toc, contents)
+    return [*new, readme, toc]
 
 
 def _after_the_last(toc: Path, stem: str) -> str:

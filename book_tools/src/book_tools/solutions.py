@@ -1,4 +1,4 @@
-"""Hidden solutions below the exercises of a published page. The sources hold none."""
+"""Folded solutions below the exercises of a published page. The sources hold none."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ml4ops_helpers.exercises import Exercise, find
 from .pages import PageError
 
 TAG = "exercise"
-"""Tag of the code cells in which learners answer."""
+"""Tag of the code cells that hold learners' answers."""
 
 CALL = re.compile(r"""^check\(["'](\d\d\.\d+)["']""", re.MULTILINE)
 
 
 def add_solutions(page: NotebookNode, name: str = "page") -> None:
-    """Put a hidden solution below each exercise of a page. Code cells stay as they are.
+    """Put a folded solution below each exercise of a page; code cells stay unchanged.
 
     Args:
         page: a notebook on its way to the site; it is changed.
@@ -46,7 +46,7 @@ def _exercise_of(cell: NotebookNode, where: str) -> Exercise:
 
 
 def _solution(exercise: Exercise) -> NotebookNode:
-    """What a reader unfolds."""
-    code = f"```python\n{exercise.solution.strip()}\n```"
+    """The cell that a reader unfolds."""
+    code = f"```python\n{exercise.solution}\n```"
     text = f"````{{admonition}} Solution {exercise.name}\n:class: dropdown\n\n{code}\n\n{exercise.takeaway}\n````"
     return new_markdown_cell(text, id=f"solution-{exercise.key}")  # type: ignore[no-untyped-call, no-any-return]

@@ -1,6 +1,6 @@
 """Tasks and stubs of the exercises in the sources of the pages.
 
-``python -m book_tools.stubs`` writes what stands in ``ml4ops_helpers.exercises`` into the notebooks.
+``python -m book_tools.stubs`` copies them from ``ml4ops_helpers.exercises`` into the notebooks.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ HEADING = "## Exercises"
 
 INTRO = f"""{HEADING}
 
-Write each function in place of the dots and run its cell. `check` tries it on data of its own and says whether it is
-right, or what to think about; ask it as often as you like."""
-"""What stands above the exercises of every page."""
+Replace the dots in each function and run its cell. `check` tries your function on small data of its own and says
+whether it is right, or what to think about; run it as often as you like."""
+"""The cell above the exercises of every page."""
 
 
 def exercise_cells(exercise: Exercise) -> list[NotebookNode]:
-    """The cells of an exercise as a learner gets it: task, where to look, stub.
+    """The cells of an exercise as a learner gets it: task, tip, stub.
 
     Args:
         exercise: any exercise.
@@ -43,11 +43,11 @@ def exercise_cells(exercise: Exercise) -> list[NotebookNode]:
 
 
 def place_exercises(notebook: NotebookNode, exercises: Iterable[Exercise]) -> None:
-    """Write exercises into a page's section of exercises, in place of those that are there.
+    """Replace the exercises in a page's section of exercises.
 
     Args:
         notebook: the source of a page; it is changed.
-        exercises: what belongs into it.
+        exercises: the exercises of that page.
 
     Raises:
         PageError: no cell begins with the section's heading.
@@ -55,13 +55,13 @@ def place_exercises(notebook: NotebookNode, exercises: Iterable[Exercise]) -> No
     kept = [cell for cell in notebook.cells if not re.match(r"exercise-\d\d-\d", cell.id)]
     at = next((i for i, cell in enumerate(kept, start=1) if cell.source.startswith(HEADING)), None)
     if at is None:
-        raise PageError(f"no cell begins with {HEADING!r}; add one where the exercises belong")
+        raise PageError(f"no cell begins with {HEADING!r}; add one for the exercises")
     kept[at - 1].source = INTRO
     notebook.cells = [*kept[:at], *(cell for e in exercises for cell in exercise_cells(e)), *kept[at:]]
 
 
 def main(folder: Path) -> None:
-    """Write the exercises into every notebook of a folder that has some.
+    """Write the exercises into the notebooks of a folder.
 
     Args:
         folder: where the notebooks are.
