@@ -9,7 +9,7 @@ import numpy as np
 from .core import Answer, Exercise, close
 
 if TYPE_CHECKING:
-    from ml4ops_helpers.curves import ScoreHistogram, operating_threshold
+    from ml4ops_helpers.evaluation import ScoreHistogram, operating_threshold
 
 
 def cheapest_threshold(score: np.ndarray, flooded: np.ndarray, cost_miss: float, cost_false_alarm: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ml4ops_helpers.sentinel2 import LAND, WATER
+from ml4ops_helpers.scenes import LAND, WATER
 
 from .core import Answer, AnswerError, Exercise, close
 

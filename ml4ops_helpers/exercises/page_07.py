@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ml4ops_helpers.sentinel2 import CLOUD, INVALID, LAND, WATER
+from ml4ops_helpers.scenes import CLOUD, INVALID, LAND, WATER
 
 from .core import Answer, Exercise, close
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml4ops_helpers.sentinel2 import LAND, WATER
+from ml4ops_helpers.scenes import LAND, WATER
 
 from .core import Answer, Exercise, close
 
