@@ -8,6 +8,9 @@ __version__ = "0.1.0"
 PROFILES: tuple[str, ...] = ("smoke", "lecture", "full")
 """Sizes of a run: a quick check, what the site shows, real data sets on a GPU."""
 
+RECORD_MIME = "application/vnd.ml4ops.lesson+json"
+"""Type of the output by which a page hands its metrics to whoever runs it."""
+
 _SETTINGS = {
     # On Linux torch takes memory in large pages: a network on a scene needs up to a third less time.
     "THP_MEM_ALLOC_ENABLE": "1",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ml4ops_helpers import PROFILES
+from ml4ops_helpers import PROFILES, RECORD_MIME
 from ml4ops_helpers.datasets.folders import cache_dir
 from ml4ops_helpers.exercises import check as check
 
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
     from ml4ops_helpers.models.networks import Network
 
-
-RECORD_MIME = "application/vnd.ml4ops.lesson+json"
-"""Type of the output by which a page hands its metrics to whoever runs it."""
 
 ALT_LENGTH = 20
 """Fewest characters that describe a figure."""

@@ -5,7 +5,8 @@ import copy
 import nbformat
 from tiny_pages import PARAMETERS
 
-RECORD_MIME = "application/vnd.ml4ops.lesson+json"
+from ml4ops_helpers import RECORD_MIME
+
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 ALT = "A line that rises from zero to one."
 CONTRACT = {

@@ -19,12 +19,12 @@ from book_tools.lecture_log import log_results
 from book_tools.lecture_report import write_report
 from book_tools.notebook_html import write_notebook_html
 from book_tools.plans import PlanError
-from book_tools.publish import RECORD_MIME
 from book_tools.runner import Outcome
 from bs4 import BeautifulSoup
 from tiny_pages import write_page
 
 from book_tools import lecture
+from ml4ops_helpers import RECORD_MIME
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 

@@ -8,10 +8,11 @@ import time
 import nbformat
 import pytest
 from book_tools.pages import PageError, load_page
-from staged import AROUND_THE_RUN, CELLS, CONTRACT, GOOD, IN_A_KERNEL, IN_THE_RUN, IN_THE_SOURCE, RECORD_MIME, executed
+from staged import AROUND_THE_RUN, CELLS, CONTRACT, GOOD, IN_A_KERNEL, IN_THE_RUN, IN_THE_SOURCE, executed
 from tiny_pages import write_page
 
 from book_tools import runner
+from ml4ops_helpers import RECORD_MIME
 
 
 def check(message, expected, page="01_a"):

@@ -76,7 +76,9 @@ def event_report(
         {"name": name, "meaning": meaning, "colour": CHANGE_COLOURS[name], **areas.loc[name].to_dict()}
         for name, meaning in zip(CHANGES, MEANINGS, strict=True)
     ]
-    environment = Environment(loader=PackageLoader("ml4ops_helpers.mapping"), autoescape=True, undefined=StrictUndefined)
+    environment = Environment(
+        loader=PackageLoader("ml4ops_helpers.mapping"), autoescape=True, undefined=StrictUndefined
+    )
     return environment.get_template("report.html").render(
         title=title,
         bounds=bounds,

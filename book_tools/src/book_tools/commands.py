@@ -64,7 +64,8 @@ def _add_run(commands: Commands) -> None:
     parser.add_argument("--profile", choices=PROFILES, help="the same as -p profile PROFILE")
     parser.add_argument("--jobs", type=positive, help="most pages at a time; default: one a core, at most four")
     parser.add_argument("--force", action="store_true", help="run unchanged pages, too")
-    parser.add_argument("--cell-timeout", type=positive, default=1800, metavar="SECONDS", help="default: 1800")
+    timeout = "limit of a cell; waiting for a processor does not count; default: 1800"
+    parser.add_argument("--cell-timeout", type=positive, default=1800, metavar="SECONDS", help=timeout)
     parser.add_argument("--notebooks", type=Path, default=Path("notebooks"), help="folder of the sources")
     parser.add_argument("--out", type=Path, default=Path("_build/notebooks"), help="folder of the executed notebooks")
     parser.set_defaults(call=_run)

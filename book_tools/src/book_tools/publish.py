@@ -9,14 +9,14 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
+from ml4ops_helpers import RECORD_MIME
+
 from .pages import PageError
 from .provenance import box
 from .run_errors import code_cells
 from .solutions import add_solutions
 from .writing import ESCAPE, replace_text
 
-RECORD_MIME = "application/vnd.ml4ops.lesson+json"
-"""The same as ``lesson.RECORD_MIME``, which can't be imported here without loading torch."""
 WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
 """Marks a widget, such as a progress bar where ipywidgets is installed: dead on a page, drawn by foreign scripts."""
 
