@@ -18,10 +18,10 @@ from collections.abc import Sequence
 from importlib import import_module
 
 import pandas as pd
+import torch
 
 from forest_cover import figures
-from forest_cover.checkpoints import read_checkpoint, write_checkpoint
-from forest_cover.files import ProjectError
+from forest_cover.files import ProjectError, replacing
 from forest_cover.fit import Run
 
 log = logging.getLogger(__name__)
@@ -51,13 +51,27 @@ class Checkpoint(Callback):
     """Writes ``checkpoint.pt`` after each epoch, resumes from one that is there, and removes it at the end."""
 
     def on_start(self, run: Run) -> None:
-        """Resume an interrupted training of the same settings and rows."""
-        read_checkpoint(run, run.out / "checkpoint.pt")
+        """Resume an interrupted training of the same settings and rows; the log says why where it does not."""
+        path = run.out / "checkpoint.pt"
+        if not path.exists():
+            return
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception:  # torch raises nearly anything for a file that is not one of its own
+            state = None
+        if not isinstance(state, dict):
+            log.warning("%s can't be read: the training starts from the beginning", path)
+        elif state.get("hash") != run.hash:
+            log.warning("%s is of other settings or rows: the training starts from the beginning", path)
+        else:
+            run.resume(state)
+            log.info("%s: resumed after epoch %d", path, len(run.history))
 
     def on_epoch(self, run: Run) -> None:
-        """Write the state."""
+        """Write the state, whole or not at all."""
         path = run.out / "checkpoint.pt"
-        write_checkpoint(run, path)
+        with replacing(path) as temporary:
+            torch.save(run.state(), temporary)
         log.debug("epoch %d: wrote %s", len(run.history), path)
 
     def on_end(self, run: Run) -> None:

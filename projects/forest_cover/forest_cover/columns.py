@@ -6,6 +6,7 @@ Source: Blackard & Dean (1999), doi:10.1016/S0168-1699(99)00046-0, and the descr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -52,3 +53,8 @@ LABELS = ("spruce/fir", "lodgepole pine", "ponderosa pine", "cottonwood/willow",
 CLASSES = tuple(range(1, len(LABELS) + 1))
 COUNTS = (211840, 283301, 35754, 2747, 9493, 17367, 20510)
 """Rows of each class among the 581 012 of the whole data set."""
+
+
+def some(names: Sequence[str]) -> str:
+    """The first three names, and the number of the others, for messages."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

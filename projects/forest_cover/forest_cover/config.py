@@ -151,13 +151,7 @@ class Config(Group):
 
 
 def load_config(path: Path = PARAMS) -> Config:
-    """Read the values that all stages share.
-
-    Args:
-        path: a YAML file, as ``python -m forest_cover.configure`` writes it.
-
-    Returns:
-        The configuration, checked.
+    """Read and check the values that all stages share, as ``python -m forest_cover.configure`` writes them.
 
     Raises:
         ConfigError: The file is missing or not YAML, or a value in it can't be used.

@@ -46,11 +46,7 @@ def compose_conf(overrides: Sequence[str] = (), conf: Path = CONF) -> DictConfig
 
 
 def check_params(overrides: Sequence[str] = (), path: Path = PARAMS) -> None:
-    """See that the file is what ``conf/`` composes to; comments and layout do not count.
-
-    Args:
-        overrides: as of `compose_conf`.
-        path: of the file.
+    """See that a file is what ``conf/`` composes to with these overrides; comments and layout do not count.
 
     Raises:
         ConfigError: it is not; the message names the values that differ.

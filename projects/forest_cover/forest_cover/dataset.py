@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -59,9 +58,7 @@ def check(features: Tensor, labels: Tensor) -> None:
         raise ProjectError("there are no rows")
     if not features.isfinite().all():
         row, column = (~features.isfinite()).nonzero()[0].tolist()
-        raise ProjectError(
-            f"features: row {row}, column {column} is {features[row, column].item()}, not a finite number"
-        )
+        raise ProjectError(f"features: row {row}, column {column} is {features[row, column].item()}, not finite")
     strange = ((labels < 0) | (labels >= len(LABELS))).nonzero().flatten()
     if len(strange):
         row = int(strange[0])
@@ -74,9 +71,6 @@ def load_dataset(folder: Path, part: str) -> CoverDataset:
     Args:
         folder: of the files.
         part: ``train``, ``val`` or ``test``.
-
-    Returns:
-        The rows.
 
     Raises:
         ProjectError: the file is missing, is none of the stage's, or does not fit ``columns.json``.
@@ -146,23 +140,20 @@ def make_loader(
     )  # fmt: skip
 
 
-def load_loaders(
-    folder: Path, resources: Resources, seed: int, parts: Sequence[str] = PARTS
-) -> tuple[DataLoader[Batch], ...]:
+def load_loaders(folder: Path, resources: Resources, seed: int) -> tuple[DataLoader[Batch], ...]:
     """Loaders of the training rows, shuffled, and of the validation and test rows, in their order.
 
     Args:
         folder: of the files that the stage tensors wrote.
-        resources: sets rows a batch and worker processes.
+        resources: sets rows per batch and worker processes.
         seed: of the order of the training rows.
-        parts: which; all but the last stage leave out ``test``.
 
     Returns:
-        ``(train, val, test)``, or those asked for.
+        ``(train, val, test)``.
 
     Raises:
         ProjectError: a file is missing or wrong.
     """
     size, workers = resources.batch_size, resources.workers
-    rows = {part: load_dataset(folder, part) for part in parts}
-    return tuple(make_loader(rows[part], size, shuffle=part == "train", workers=workers, seed=seed) for part in parts)
+    rows = {part: load_dataset(folder, part) for part in PARTS}
+    return tuple(make_loader(rows[part], size, shuffle=part == "train", workers=workers, seed=seed) for part in PARTS)

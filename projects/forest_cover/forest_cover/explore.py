@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from html import escape
 from itertools import combinations
@@ -10,11 +11,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from forest_cover.columns import CLASSES, COUNTS, LABELS, QUANTITIES, SOIL, TARGET, WILDERNESS
-from forest_cover.figures import BLUE, save
+from forest_cover.figures import BLUE, axes, heat, save
 from forest_cover.files import write_text
 
 CORRELATED = 0.5
@@ -112,77 +112,45 @@ def draw(frame: pd.DataFrame) -> Iterator[tuple[str, str, Figure]]:
 
 def _draw_classes(frame: pd.DataFrame) -> Figure:
     table = class_table(frame)
-    figure = Figure(figsize=(8, 3.5), layout="constrained", dpi=120)
-    axes = figure.subplots()
-    bars = axes.barh(table["label"], table["rows"], color=BLUE)
-    axes.bar_label(bars, padding=3)
-    axes.set(xscale="log", xlabel="rows (logarithmic)", xlim=(0.8, table["rows"].max() * 4))
-    axes.invert_yaxis()
+    figure, ax = axes(8, 3.5)
+    ax.bar_label(ax.barh(table["label"], table["rows"], color=BLUE), padding=3)
+    ax.set(xscale="log", xlabel="rows (logarithmic)", xlim=(0.8, table["rows"].max() * 4))
+    ax.invert_yaxis()
     return figure
 
 
 def _draw_measured(frame: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(9, 11), layout="constrained", dpi=120)
-    grid = figure.subplots(5, 2)
-    for axes, quantity in zip(grid.flat, QUANTITIES, strict=True):
+    for ax, quantity in zip(figure.subplots(5, 2).flat, QUANTITIES, strict=True):
         values = frame[quantity.name].dropna()
         width = np.ceil((values.max() - values.min() + 1) / 40)  # whole, or bars hold unequal numbers of values
-        axes.hist(values, bins=np.arange(values.min() - 0.5, values.max() + width, width), color=BLUE)
-        axes.set(title=quantity.name.replace("_", " "), xlabel=quantity.unit, ylabel="rows")
+        ax.hist(values, bins=np.arange(values.min() - 0.5, values.max() + width, width), color=BLUE)
+        ax.set(title=quantity.name.replace("_", " "), xlabel=quantity.unit, ylabel="rows")
     return figure
 
 
 def _draw_elevation(frame: pd.DataFrame) -> Figure:
-    figure = Figure(figsize=(8, 4), layout="constrained", dpi=120)
-    axes = figure.subplots()
+    figure, ax = axes(8, 4)
     heights = [frame.loc[frame[TARGET] == code, "Elevation"].dropna() for code in CLASSES]
-    boxes = axes.boxplot(heights, orientation="horizontal", showfliers=False, patch_artist=True)
+    boxes = ax.boxplot(heights, orientation="horizontal", showfliers=False, patch_artist=True)
     for box, line in zip(boxes["boxes"], boxes["medians"], strict=True):
         box.set_facecolor(BLUE)
         line.set_color(ORANGE)
-    axes.set_yticklabels(LABELS)
-    axes.set_xlabel("elevation, m (box: half of the rows; line: median)")
-    axes.invert_yaxis()
+    ax.set_yticklabels(LABELS)
+    ax.set_xlabel("elevation, m (box: half of the rows; line: median)")
+    ax.invert_yaxis()
     return figure
 
 
 def _draw_areas(frame: pd.DataFrame) -> Figure:
     shares = frame.groupby(TARGET)[list(WILDERNESS)].mean().reindex(list(CLASSES)).to_numpy()
-    figure = Figure(figsize=(7, 4.5), layout="constrained", dpi=120)
-    axes = figure.subplots()
-    _heat(figure, axes, shares, (AREAS, LABELS), ("cividis", 0, 1), "share of the rows of a class")
-    return figure
+    return heat(shares, (LABELS, AREAS), "share of the rows of a class", (0, 1))[0]
 
 
 def _draw_correlation(frame: pd.DataFrame) -> Figure:
+    names = [re.sub("(H|V)[a-z]+_Distance", r"\1", q.name).replace("_", " ") for q in QUANTITIES]
     matrix = frame[[q.name for q in QUANTITIES]].corr().to_numpy()
-    names = tuple(q.name.replace("Horizontal_Distance", "H").replace("Vertical_Distance", "V") for q in QUANTITIES)
-    names = tuple(name.replace("_", " ") for name in names)
-    figure = Figure(figsize=(8, 7), layout="constrained", dpi=120)
-    axes = figure.subplots()
-    _heat(figure, axes, matrix, (names, names), ("PuOr", -1, 1), "correlation")
-    axes.tick_params(axis="x", rotation=60)
-    return figure
-
-
-def _heat(
-    figure: Figure,
-    axes: Axes,
-    values: np.ndarray[Any, np.dtype[np.float64]],
-    names: tuple[tuple[str, ...], tuple[str, ...]],
-    colours: tuple[str, float, float],
-    label: str,
-) -> None:
-    """A table as colours with the numbers in it; names of columns, then of rows."""
-    colour_map, low, high = colours
-    image = axes.imshow(values, cmap=colour_map, vmin=low, vmax=high, aspect="auto")
-    axes.set_xticks(range(len(names[0])), names[0])
-    axes.set_yticks(range(len(names[1])), names[1])
-    for (i, j), value in np.ndenumerate(values):
-        red, green, blue, _ = image.cmap(image.norm(value))
-        bright = 0.3 * red + 0.6 * green + 0.1 * blue > 0.5
-        axes.text(j, i, f"{value:.2f}", ha="center", va="center", size=8, color="black" if bright else "white")
-    figure.colorbar(image, label=label)
+    return heat(matrix, (names, names), "correlation", (-1, 1))[0]
 
 
 def _short(number: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 
 from forest_cover.columns import LABELS
 from forest_cover.files import replacing
-from forest_cover.scores import Counts
+from forest_cover.scores import Counts, Floats
 
 BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
 """From Okabe & Ito (2008)."""
@@ -75,6 +76,32 @@ def learning_rate(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def heat(
+    values: Floats, names: tuple[Sequence[str], Sequence[str]], label: str, limits: tuple[float, float], digits: int = 2
+) -> tuple[Figure, Axes]:
+    """A table as colours, with the numbers in the fields.
+
+    Args:
+        values: ``(rows, columns)``.
+        names: of the rows, and of the columns.
+        label: of the colour bar.
+        limits: values of the first and the last colour; where they are symmetric, 0 is white.
+        digits: after the point.
+    """
+    figure, ax = axes(7.6, 6.4)
+    ax.grid(visible=False)
+    colours = "PuOr" if limits[0] == -limits[1] else "cividis"
+    image = ax.imshow(values, cmap=colours, vmin=limits[0], vmax=limits[1], aspect="auto")
+    bright = image.to_rgba(values)[..., :3] @ (0.3, 0.6, 0.1) > 0.5
+    for (row, column), value in np.ndenumerate(values):
+        color = "black" if bright[row, column] else "white"
+        ax.text(column, row, f"{value:.{digits}f}", ha="center", va="center", size=9, color=color)
+    ax.set_yticks(range(len(names[0])), names[0])
+    ax.set_xticks(range(len(names[1])), names[1], rotation=40, ha="right")
+    figure.colorbar(image, label=label, shrink=0.8)
+    return figure, ax
+
+
 def confusion(counts: Counts) -> Figure:
     """Of each true class, the share predicted as each class; the numbers in the fields are per cent.
 
@@ -82,15 +109,9 @@ def confusion(counts: Counts) -> Figure:
         counts: from ``scores.confusion``.
     """
     share = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, ax = axes(7.6, 6.4)
-    ax.grid(visible=False)
-    picture = ax.imshow(share, cmap="cividis", vmin=0, vmax=100)
-    for (row, column), value in np.ndenumerate(share):
-        ax.text(column, row, f"{value:.0f}", ha="center", va="center", color="black" if value > 50 else "white")
-    ax.set_xticks(range(len(LABELS)), LABELS, rotation=40, ha="right")
-    ax.set_yticks(range(len(LABELS)), [f"{name} ({n})" for name, n in zip(LABELS, counts.sum(axis=1), strict=True)])
+    rows = [f"{name} ({n})" for name, n in zip(LABELS, counts.sum(axis=1), strict=True)]
+    figure, ax = heat(share, (rows, LABELS), "share of the true class (%)", (0, 100), digits=0)
     ax.set(xlabel="predicted cover type", ylabel="true cover type (rows)")
-    figure.colorbar(picture, label="share of the true class (%)", shrink=0.8)
     return figure
 
 

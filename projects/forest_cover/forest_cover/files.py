@@ -68,44 +68,24 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(text: str, path: str | Path) -> None:
-    """Write text as UTF-8, whole or not at all.
-
-    Args:
-        text: what to write.
-        path: of the file.
-    """
+    """Write text as UTF-8, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(content: Mapping[str, object] | Sequence[object], path: str | Path) -> None:
-    """Write numbers, texts, lists and dicts as JSON, whole or not at all.
-
-    Args:
-        content: what to write; NaN is refused, as no other program could read it.
-        path: of the file.
-    """
+    """Write numbers, texts, lists and dicts as JSON, whole or not at all; NaN, which JSON does not know, is refused."""
     write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", path)
 
 
 def write_table(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a table as Parquet, whole or not at all; the index, which holds row numbers of the source, is kept.
-
-    Args:
-        table: what to write.
-        path: of the file.
-    """
+    """Write a table as Parquet, whole or not at all; the index, which holds row numbers of the source, is kept."""
     with replacing(path) as temporary:
         table.to_parquet(temporary)
 
 
 def write_csv(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a table as CSV without its index, whole or not at all.
-
-    Args:
-        table: what to write.
-        path: of the file.
-    """
+    """Write a table as CSV without its index, whole or not at all."""
     with replacing(path) as temporary:
         table.to_csv(temporary, index=False)
 
@@ -117,57 +97,36 @@ def needed(path: str | Path, stage: str) -> Path:
         path: of it.
         stage: that makes it, such as ``fetch``.
 
-    Returns:
-        The path.
-
     Raises:
         ProjectError: it is not there.
     """
-    path = Path(path)
-    if not path.exists():
+    if not Path(path).exists():
         raise ProjectError(f"{path} is not there: the stage {stage} makes it; run `dvc repro {stage}` first")
-    return path
+    return Path(path)
 
 
 def read_table(path: str | Path, stage: str) -> pd.DataFrame:
     """Read a Parquet table that an earlier stage has made.
 
-    Args:
-        path: of the file.
-        stage: that makes it.
-
-    Returns:
-        The table.
-
     Raises:
         ProjectError: it is not there, or not a Parquet file.
     """
-    try:
-        return pd.read_parquet(needed(path, stage))
-    except (OSError, ValueError) as problem:
-        if isinstance(problem, ProjectError):
-            raise
-        raise ProjectError(
-            f"{path} can't be read as Parquet: run `dvc repro --force {stage}`, which makes it"
-        ) from None
+    found: pd.DataFrame = _read(pd.read_parquet, needed(path, stage), stage, "Parquet")
+    return found
 
 
 def read_json(path: str | Path, stage: str) -> Any:  # noqa: ANN401 (JSON may hold anything)
     """Read a JSON file that an earlier stage has made.
 
-    Args:
-        path: of the file.
-        stage: that makes it.
-
-    Returns:
-        Its content.
-
     Raises:
         ProjectError: it is not there, or not JSON.
     """
+    return _read(lambda file: json.loads(file.read_text(encoding="utf-8")), needed(path, stage), stage, "JSON")
+
+
+def _read(read: Callable[[Path], Any], path: Path, stage: str, kind: str) -> Any:  # noqa: ANN401
     try:
-        return json.loads(needed(path, stage).read_text(encoding="utf-8"))
-    except ValueError as problem:
-        if isinstance(problem, ProjectError):
-            raise
-        raise ProjectError(f"{path} can't be read as JSON: run `dvc repro --force {stage}`, which makes it") from None
+        return read(path)
+    except (OSError, ValueError):
+        message = f"{path} can't be read as {kind}: run `dvc repro --force {stage}`, which makes it"
+        raise ProjectError(message) from None

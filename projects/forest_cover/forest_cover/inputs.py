@@ -15,7 +15,7 @@ import pandas as pd
 from pandas.api.types import is_complex_dtype, is_numeric_dtype
 from pydantic import BaseModel, model_validator
 
-from forest_cover.columns import FEATURES, QUANTITIES, SOIL, WILDERNESS
+from forest_cover.columns import FEATURES, QUANTITIES, SOIL, WILDERNESS, some
 from forest_cover.files import ProjectError
 from forest_cover.prepare import Scaling
 from forest_cover.scores import Floats
@@ -70,29 +70,27 @@ class Inputs(BaseModel):
         Raises:
             PredictorError: at the first thing that is wrong.
         """
-        table = _table(rows)
-        self._check_names(table.columns)
-        if not len(table):
+        found, labels = _columns(rows)
+        self._check_names(list(found))
+        if not len(labels):
             raise PredictorError("the table has no row; it needs at least one")
-        values = np.column_stack([_numbers(name, table[name]) for name in self.columns])
+        values = np.column_stack([_numbers(name, found[name], labels) for name in self.columns])
         low, high = np.array([self.ranges.get(name, (0, 1))[:2] for name in self.columns]).T
         one_hot = np.isin(self.columns, (*WILDERNESS, *SOIL))
         bad = ~((values >= low) & (values <= high)) | (one_hot & (values != 0) & (values != 1))  # NaN is bad too
         if bad.any():
             row, place = np.argwhere(bad)[0]
             name = self.columns[place]
-            raise PredictorError(f"{name}, row {table.index[row]!r}: {self._rule(name, float(values[row, place]))}")
+            raise PredictorError(f"{name}, row {labels[row]!r}: {self._rule(name, float(values[row, place]))}")
         for group in (WILDERNESS, SOIL):
-            self._check_group(values, table.index, group)
-        return values, table.index
+            self._check_group(values, labels, group)
+        return values, labels
 
-    def _check_names(self, names: pd.Index[Any]) -> None:
+    def _check_names(self, names: Sequence[Any]) -> None:
         if missing := [name for name in self.columns if name not in names]:
-            raise PredictorError(f"missing: {_some(missing)}; all of the {len(self.columns)} columns are needed")
+            raise PredictorError(f"missing: {some(missing)}; all of the {len(self.columns)} columns are needed")
         if extra := [repr(name) for name in names if name not in self.columns and name not in self.unused]:
-            raise PredictorError(f"unknown to the model: {_some(extra)}; leave out what is not a column of it")
-        if not names.is_unique:
-            raise PredictorError(f"duplicate: {names[names.duplicated()][0]}; keep one column of that name")
+            raise PredictorError(f"unknown to the model: {some(extra)}; leave out what is not a column of it")
 
     def _rule(self, name: str, value: float) -> str:
         if np.isnan(value):
@@ -113,20 +111,24 @@ class Inputs(BaseModel):
             raise PredictorError(f"{found}, expected {'exactly' if least else 'at most'} one")
 
 
-def _table(rows: Rows) -> pd.DataFrame:
+def _columns(rows: Rows) -> tuple[Mapping[Any, Any], pd.Index[Any]]:
+    """Values by column, and the labels of the rows."""
     if isinstance(rows, pd.DataFrame):
-        return rows
+        if len(duplicate := rows.columns[rows.columns.duplicated()]):
+            raise PredictorError(f"duplicate: {duplicate[0]}; keep one column of that name")
+        return dict(rows.items()), rows.index
     if isinstance(rows, str) or not isinstance(rows, Sequence):
         raise PredictorError(f"rows are {type(rows).__name__}, expected a DataFrame or a list of mappings")
     for number, row in enumerate(rows):
         if not isinstance(row, Mapping):
             raise PredictorError(f"row {number} is {type(row).__name__}, expected a mapping from column to value")
-    return pd.DataFrame(list(rows), dtype=object)
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}, pd.RangeIndex(len(rows))
 
 
-def _numbers(name: str, column: pd.Series[Any]) -> Floats:
+def _numbers(name: str, column: pd.Series[Any] | list[Any], labels: pd.Index[Any]) -> Floats:
     """A column as float64; what is missing becomes NaN, what is not a number is refused."""
-    if is_numeric_dtype(column) and not is_complex_dtype(column):
+    if isinstance(column, pd.Series) and is_numeric_dtype(column) and not is_complex_dtype(column):
         return column.to_numpy(np.float64, na_value=np.nan)
     numbers = np.full(len(column), np.nan)
     for place, value in enumerate(column):
@@ -137,10 +139,5 @@ def _numbers(name: str, column: pd.Series[Any]) -> Floats:
         except OverflowError:  # a whole number beyond all floating point
             pass
         if not (value is None or value is pd.NA or value is pd.NaT):
-            found = f"{value!r:.40}"
-            raise PredictorError(f"{name}, row {column.index[place]!r}: {found} is not a number")
+            raise PredictorError(f"{name}, row {labels[place]!r}: {repr(value)[:40]} is not a number")
     return numbers
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

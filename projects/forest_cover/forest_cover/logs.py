@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
 from forest_cover.config import Config
-from forest_cover.files import ProjectError, write_json, write_text
+from forest_cover.files import ProjectError, run_stage, write_json, write_text
 
 RECORD, SETTINGS, LOCK, HISTORY = "run.json", "settings.yaml", "run.lock", "history.csv"
 PACKAGES = ("torch", "numpy", "pandas", "scikit-learn", "hydra-core", "omegaconf", "dvc", "optuna", "mlflow")
@@ -210,7 +210,4 @@ def _now() -> str:
 
 
 if __name__ == "__main__":
-    try:
-        print(explain(sys.argv[1] if len(sys.argv) > 1 else "models"))
-    except ProjectError as error:
-        sys.exit(f"error: {error}")
+    run_stage(lambda: print(explain(sys.argv[1] if len(sys.argv) > 1 else "models")))

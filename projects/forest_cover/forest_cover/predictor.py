@@ -64,9 +64,6 @@ class Predictor:
         Args:
             folder: as the stage package writes it.
 
-        Returns:
-            The predictor.
-
         Raises:
             PredictorError: a file is missing or damaged, or says what can't be: other classes, sizes or columns.
         """

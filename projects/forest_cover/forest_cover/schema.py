@@ -9,7 +9,7 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
-from forest_cover.columns import CLASSES, FEATURES, QUANTITIES, SOIL, TARGET, WILDERNESS
+from forest_cover.columns import CLASSES, FEATURES, QUANTITIES, SOIL, TARGET, WILDERNESS, Quantity
 
 SHOWN = 20
 """Rows that a violation lists; all are counted."""
@@ -19,24 +19,18 @@ MISSING = "is missing or not a number"
 
 
 def make_schema() -> pa.DataFrameSchema:
-    """The rules for every column, and for the sums of the one-hot columns.
-
-    Returns:
-        A schema for a table to which `SUMS` were added.
-    """
-    columns = {q.name: [_range(q.low, q.high, q.unit), _whole()] for q in QUANTITIES}
+    """The rules for every column, and for the sums of the one-hot columns, which are added to the table."""
+    whole = pa.Check(lambda values: values % 1 == 0, error="must be a whole number")
+    columns = {q.name: [_range(q), whole] for q in QUANTITIES}
     columns |= {name: [_among((0, 1))] for name in (*WILDERNESS, *SOIL)}
     columns |= {TARGET: [_among(CLASSES)]}
     columns |= {name: [pa.Check.eq(1, error="exactly one must be 1")] for name in SUMS}
     return pa.DataFrameSchema({name: pa.Column(checks=checks) for name, checks in columns.items()}, strict=True)
 
 
-def _range(low: float, high: float, unit: str) -> pa.Check:
+def _range(quantity: Quantity) -> pa.Check:
+    low, high, unit = quantity.low, quantity.high, quantity.unit
     return pa.Check.in_range(low, high, error=f"must be from {low:g} to {high:g} ({unit})")
-
-
-def _whole() -> pa.Check:
-    return pa.Check(lambda values: values % 1 == 0, error="must be a whole number")
 
 
 def _among(allowed: tuple[int, ...]) -> pa.Check:

@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import hydra
 import optuna
@@ -58,17 +58,12 @@ class Pruning(Callback):
             raise optuna.TrialPruned
 
 
-class Rows:
-    """What all trials learn from: training and validation rows, never the test rows.
+class Rows(NamedTuple):
+    """What all trials learn from: training and validation rows, never the test rows."""
 
-    Args:
-        folder: of the tensors.
-    """
-
-    def __init__(self, folder: Path = TENSORS) -> None:
-        self.columns = load_columns(folder)
-        self.train: CoverDataset = load_dataset(folder, "train")
-        self.val: CoverDataset = load_dataset(folder, "val")
+    columns: list[str]
+    train: CoverDataset
+    val: CoverDataset
 
 
 def search(config: Config, folder: Path = TENSORS) -> optuna.Study:
@@ -78,13 +73,10 @@ def search(config: Config, folder: Path = TENSORS) -> optuna.Study:
         config: all settings; those of ``search.space`` are varied, the others hold for all trials.
         folder: of the tensors.
 
-    Returns:
-        The study.
-
     Raises:
         ProjectError: the study is of the other direction, or of other settings, rows or space.
     """
-    rows = Rows(folder)
+    rows = Rows(load_columns(folder), load_dataset(folder, "train"), load_dataset(folder, "val"))
     lock, until = _lock(config), time.monotonic() + (config.search.minutes or float("inf")) * 60
     with _quiet():
         with lock:
@@ -103,9 +95,6 @@ def open_study(config: Config, rows: Rows) -> optuna.Study:
     Args:
         config: all settings.
         rows: that its trials learn from.
-
-    Returns:
-        The study.
 
     Raises:
         ProjectError: as `search`.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from forest_cover.columns import FEATURES, SOIL, TARGET, WILDERNESS
+from forest_cover.columns import FEATURES, SOIL, TARGET, WILDERNESS, some
 from forest_cover.config import Data
 from forest_cover.files import ProjectError
 from forest_cover.simulate import simulate
@@ -20,19 +20,12 @@ PAPER = "Blackard & Dean (1999), doi:10.1016/S0168-1699(99)00046-0"
 
 @dataclass(frozen=True)
 class Origin:
-    """Provenance of rows.
-
-    Attributes:
-        about: what they are.
-        citation: whom to name.
-        licence: on which terms they may be used.
-        address: file or identifier they were taken from.
-    """
+    """Provenance of rows."""
 
     about: str
     citation: str
     licence: str
-    address: str
+    address: str  # file or identifier they were taken from
 
 
 def load_rows(data: Data) -> tuple[pd.DataFrame, Origin]:
@@ -118,15 +111,10 @@ def read_csv(path: str | Path) -> pd.DataFrame:
 def _check_names(path: str | Path, frame: pd.DataFrame) -> None:
     missing = [name for name in (*FEATURES, TARGET) if name not in frame]
     if missing:
-        raise ProjectError(f"{path}: has no column {_some(missing)}; the names stand in forest_cover/columns.py")
+        raise ProjectError(f"{path}: has no column {some(missing)}; the names stand in forest_cover/columns.py")
     unknown = [str(name) for name in frame if name not in (*FEATURES, TARGET)]
     if unknown:
-        raise ProjectError(f"{path}: has an unexpected column {_some(unknown)}; take it out of the file")
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
+        raise ProjectError(f"{path}: has an unexpected column {some(unknown)}; take it out of the file")
 
 
 def _numbers(path: str | Path, column: pd.Series) -> pd.Series:

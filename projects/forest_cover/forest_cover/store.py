@@ -93,7 +93,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     except FileNotFoundError:
         raise ProjectError(f"{path} is not there") from None
     except (SafetensorError, OSError, ValueError) as problem:
-        raise ProjectError(f"{path} is damaged or not a safetensors file: {_short(problem)}") from None
+        raise ProjectError(f"{path} is damaged or not a safetensors file: {problem!s:.120}") from None
 
 
 def assemble(model: Model, columns: Sequence[str], weights: dict[str, Tensor]) -> nn.Module:
@@ -115,7 +115,3 @@ def assemble(model: Model, columns: Sequence[str], weights: dict[str, Tensor]) -
 
 def _shapes(weights: Mapping[str, Tensor]) -> dict[str, str]:
     return {name: f"{value.dtype} {tuple(value.shape)}" for name, value in weights.items()}
-
-
-def _short(problem: Exception) -> str:
-    return " ".join(str(problem).split())[:120]

@@ -12,7 +12,6 @@ from samples import few, make_run, quick
 from sklearn.utils.class_weight import compute_class_weight
 
 from forest_cover.callbacks import Callback, Checkpoint
-from forest_cover.checkpoints import read_checkpoint, write_checkpoint
 from forest_cover.config import Model
 from forest_cover.dataset import CoverDataset
 from forest_cover.files import ProjectError
@@ -130,7 +129,7 @@ def test_interrupted_and_resumed_is_as_if_never_interrupted(tensors, tmp_path, t
     with pytest.raises(KeyboardInterrupt):
         fit(make_run(config, tensors, tmp_path), [Checkpoint(), Killed(epoch)])
     resumed = make_run(config, tensors, tmp_path)
-    assert read_checkpoint(resumed, tmp_path / "checkpoint.pt")
+    assert resumes(resumed)
     assert len(resumed.history) == epoch
     same(whole, fit(resumed, [Checkpoint()]))
 
@@ -170,27 +169,36 @@ def test_killed_by_the_system_and_resumed_leaves_the_same_files(tensors, tmp_pat
     assert not (tmp_path / "killed" / "checkpoint.pt").exists()
 
 
+def write_checkpoint(run):
+    run.epoch()
+    Checkpoint().on_epoch(run)
+
+
+def resumes(run):
+    Checkpoint().on_start(run)
+    return bool(run.history)
+
+
 @pytest.mark.parametrize("other", [quick(5, seed=7), quick(6), quick(5, weight_decay=0.5)])
 def test_a_checkpoint_of_other_settings_is_not_taken_up_and_the_log_says_so(tensors, tmp_path, other, caplog):
-    path = tmp_path / "checkpoint.pt"
-    write_checkpoint(make_run(quick(5), tensors, tmp_path), path)
-    assert not read_checkpoint(make_run(other, tensors, tmp_path), path)
-    assert f"{path} is of other settings or rows" in caplog.text
+    write_checkpoint(make_run(quick(5), tensors, tmp_path))
+    assert not resumes(make_run(other, tensors, tmp_path))
+    assert f"{tmp_path / 'checkpoint.pt'} is of other settings or rows" in caplog.text
 
 
 def test_a_checkpoint_of_other_rows_is_not_taken_up(tmp_path):
     one, other = few(20, 54), few(20, 54)
     other.features[3, 3] = 1
     columns = [str(i) for i in range(54)]
-    write_checkpoint(Run(quick(), columns, one, one, tmp_path), tmp_path / "checkpoint.pt")
-    assert not read_checkpoint(Run(quick(), columns, other, one, tmp_path), tmp_path / "checkpoint.pt")
-    assert not read_checkpoint(Run(quick(), columns[::-1], one, one, tmp_path), tmp_path / "checkpoint.pt")
-    assert read_checkpoint(Run(quick(), columns, one, one, tmp_path), tmp_path / "checkpoint.pt")
+    write_checkpoint(Run(quick(), columns, one, one, tmp_path))
+    assert not resumes(Run(quick(), columns, other, one, tmp_path))
+    assert not resumes(Run(quick(), columns[::-1], one, one, tmp_path))
+    assert resumes(Run(quick(), columns, one, one, tmp_path))
 
 
 def test_a_damaged_checkpoint_is_reported_and_the_training_starts_again(tensors, tmp_path, caplog):
     (tmp_path / "checkpoint.pt").write_bytes(b"half a file")
-    assert not read_checkpoint(make_run(quick(), tensors, tmp_path), tmp_path / "checkpoint.pt")
+    assert not resumes(make_run(quick(), tensors, tmp_path))
     assert "can't be read: the training starts from the beginning" in caplog.text
 
 

@@ -324,7 +324,10 @@ DAMAGES = {
     "no weights": (lambda folder: (folder / WEIGHTS).unlink(), "model.safetensors is not there"),
     "no json": (lambda folder: (folder / PACKAGE).unlink(), "package.json is not there"),
     "no folder": (shutil.rmtree, "package.json is not there"),
-    "a folder for a file": (lambda folder: ((folder / PACKAGE).unlink(), (folder / PACKAGE).mkdir()), "Is a directory"),
+    "a folder for a file": (
+        lambda folder: ((folder / PACKAGE).unlink(), (folder / PACKAGE).mkdir()),
+        "can't be read",
+    ),
     "no json inside": (write(PACKAGE, b"{half"), "can't be read as JSON"),
     "no text inside": (write(PACKAGE, b"\xff\xfe\x00"), "can't be read as JSON"),
     "a list": (write(PACKAGE, b"[1]"), "not as a training writes it"),

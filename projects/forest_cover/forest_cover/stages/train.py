@@ -47,9 +47,6 @@ def train_model(config: Config, folder: Path, out: Path, extra: Sequence[Callbac
         out: folder to write to.
         extra: callbacks besides those that the settings name, such as a search's.
 
-    Returns:
-        The finished run.
-
     Raises:
         ProjectError: the tensors are missing or wrong, or another process is training in this folder.
     """
