@@ -5,7 +5,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from book_tools.pages import PageError
-from book_tools.publish import publish, write_notebook
+from book_tools.publish import WIDGET_MIME, publish, write_notebook
 from book_tools.writing import replace_text
 from tiny_pages import write_page
 
@@ -59,8 +59,8 @@ def test_standard_error_stays_off_the_page(source):
 
 
 def test_a_page_is_the_same_where_progress_bars_are_widgets(source):
-    bar = output(**{press.WIDGET_MIME: {"model_id": "1"}, "text/plain": "epoch 1:   0%|          |"})
-    page, _ = press.publish(source, executed(source, [bar, output(**{"text/plain": "done"})], [bar]), {})
+    bar = output(**{WIDGET_MIME: {"model_id": "1"}, "text/plain": "epoch 1:   0%|          |"})
+    page, _ = publish(source, executed(source, [bar, output(**{"text/plain": "done"})], [bar]), {})
     assert [o.data for cell in page.cells[2:4] for o in cell.outputs] == [{"text/plain": "done"}]
 
 
