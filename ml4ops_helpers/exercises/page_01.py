@@ -9,13 +9,13 @@ import numpy as np
 from .core import Answer, Exercise, close
 
 if TYPE_CHECKING:
-    from ml4ops_helpers.evaluation import ScoreHistogram, operating_threshold
+    from ml4ops_helpers import evaluation as ev
 
 
 def cheapest_threshold(score: np.ndarray, flooded: np.ndarray, cost_miss: float, cost_false_alarm: float) -> float:
-    histogram = ScoreHistogram()
+    histogram = ev.ScoreHistogram()
     histogram.update(flooded, score)
-    return operating_threshold(histogram, cost_miss, cost_false_alarm)
+    return ev.operating_threshold(histogram, cost_miss, cost_false_alarm)
 
 
 def _cost(threshold: float, score: np.ndarray, flooded: np.ndarray, miss: float, alarm: float) -> float:
