@@ -13,6 +13,7 @@ from ml4ops_helpers.models.common import ModelError
 from ml4ops_helpers.models.index import IndexModel
 from ml4ops_helpers.models.networks import build_model, count_parameters, to_probabilities
 from ml4ops_helpers.models.saved import PRETRAINED, load_model, load_pretrained, save_model
+from ml4ops_helpers.models.unet import DECODED, UNet
 from ml4ops_helpers.scenes.sentinel2 import join_probabilities, water_index
 
 NAMES = ("linear", "cnn", "unet")
@@ -206,3 +207,39 @@ def test_half_the_size_and_nearly_the_same(tmp_path: Path):
     loaded, _ = load_model(half)
     assert next(loaded.parameters()).dtype == torch.float32
     assert np.abs(predict_scene(loaded, image()) - predict_scene(model, image())).max() < 2e-3
+
+
+class TestUNet:
+    def test_it_is_the_one_of_a_well_known_library(self) -> None:
+        """Same weights, same logits: the plain network is segmentation-models-pytorch's, with timm's encoder."""
+        smp = pytest.importorskip("segmentation_models_pytorch")
+        plain = build_model("unet", seed=3).eval()
+        theirs = smp.Unet(
+            "timm-mobilenetv3_small_minimal_100", encoder_weights=None, in_channels=plain.features.channels, classes=3,
+            decoder_channels=DECODED,
+        ).eval()  # fmt: skip
+        ours = UNet(plain.features.channels, 3, 0.0).eval()
+        names = [name for name in ours.state_dict() if not name.startswith("pixel.")]
+        assert len(names) == len(theirs.state_dict())
+        weights = dict(zip(names, theirs.state_dict().values(), strict=True))
+        ours.load_state_dict(weights, strict=False)
+        for layer in (ours.pixel[0], ours.pixel[2]):
+            torch.nn.init.zeros_(layer.weight)
+            torch.nn.init.zeros_(layer.bias)
+        image = torch.rand(2, plain.features.channels, 96, 64, generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            assert torch.equal(ours(image), theirs(image))
+
+    def test_another_encoder_predicts_any_size(self, tmp_path: Path) -> None:
+        pytest.importorskip("segmentation_models_pytorch")
+        model = build_model("unet", encoder="resnet18")
+        loaded, _ = load_model(save_model(model, tmp_path / "resnet18.safetensors"))
+        assert predict_scene(loaded, np.full((5, 40, 50), 0.1)).shape == (3, 40, 50)
+
+    def test_what_it_has_not_is_refused(self) -> None:
+        with pytest.raises(ModelError, match="encoder"):
+            build_model("unet", encoder="no_such_encoder")
+        with pytest.raises(ModelError, match="dropout"):
+            build_model("unet", encoder="resnet18", dropout=0.1)
+        with pytest.raises(ModelError, match="encoder"):
+            build_model("cnn", encoder="resnet18")

@@ -116,6 +116,7 @@ def test_every_import_is_a_declared_dependency() -> None:
 
     core, extras = names(PROJECT["dependencies"]), PROJECT["optional-dependencies"]
     more = {"book_tools": names(TOOLS["dependencies"]), "engines.py": names(extras["engines"])}
+    more["networks.py"] = names(extras["encoders"])
     for path in [*(ROOT / "ml4ops_helpers").rglob("*.py"), *(ROOT / "book_tools/src").rglob("*.py")]:
         allowed = core | more.get(path.parent.name, set()) | more.get(path.name, set())
         assert set(third_party(path)) <= allowed, f"{path.name} imports {set(third_party(path)) - allowed}, undeclared"
