@@ -124,9 +124,9 @@ def test_a_page_is_begun(monkeypatch, capsys, tmp_path):
     assert "page_09.py: written" in out
 
 
-def test_a_wrong_name_is_told_in_one_line(capsys, tmp_path):
+def test_a_wrong_name_is_refused_in_one_line(capsys, tmp_path):
     assert commands.main(["new", "Fire", "--root", str(tmp_path)]) == 2
-    assert "'Fire' is no name of a page" in capsys.readouterr().err
+    assert "'Fire' is not a page name" in capsys.readouterr().err
 
 
 def test_site_fails_in_one_line_without_a_book(tmp_path, capsys):
