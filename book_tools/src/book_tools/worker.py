@@ -29,7 +29,7 @@ from papermill.execute import execute_notebook
 
 from .processes import Usage, adopt_orphans, end_children
 
-TICK = 0.5
+TICK = 1.0
 """Seconds between two looks at the processes."""
 GRACE = 5.0
 """Seconds that a cell gets to end after it was interrupted."""
