@@ -67,7 +67,7 @@ IN_THE_SOURCE = [
                          ("%%capture\nprint('trouble')", "%%capture"), ("%%sx\nexit 3", "%%sx"),
                          ("d['k'] = !exit 3",) * 2, ("x = %sx exit 3",) * 2, ("get_ipython().system('false')",) * 2,
                          ("%%bash --bg\nexit 4", "%%bash --bg"), ("if seed: exit()",) * 2, ("exit  # done",) * 2)),
-    ("misspelt metadata", {"contracts": {"figures": 3}}, {}, ": *ml4ops.contracts*after, contract, *"),
+    ("misspelt metadata", {"contracts": {"figures": 3}}, {}, ": *'contracts'*after, contract, *"),
     ("no kernelspec", {"kernel": None}, {}, ": kernelspec is missing*python3"),
     ("kernel of one machine", {"kernel": {"name": "my-env", "display_name": "mine"}}, {}, ": kernelspec is my-env*"),
     ("unknown clause", contract(figure=1), {}, ": *contract*figure*"),

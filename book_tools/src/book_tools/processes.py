@@ -44,7 +44,7 @@ class Usage:
         self._looked = time.perf_counter()
 
     def update(self) -> None:
-        """Look at the processes; call it about twice a second."""
+        """Look at the processes; call it about once a second."""
         own = psutil.Process()
         children = own.children(recursive=True)
         processor, memory, wants_processor = 0.0, 0.0, False

@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from papermill.execute import execute_notebook
 
 from .processes import Usage, adopt_orphans, end_children
 
-TICK = 0.5
+TICK = 1.0
 """Seconds between two looks at the processes."""
 GRACE = 5.0
 """Seconds that a cell gets to end after it was interrupted."""
@@ -68,8 +69,8 @@ class Watch(threading.Thread):
                     f"timed out: more than {self._limit:g} s of computing or idling in one cell; see --cell-timeout"
                 )
                 self._stopped = time.monotonic()
-                for kernel in psutil.Process().children()[:1]:  # the first child: what the page leaves comes later
-                    kernel.send_signal(signal.SIGINT)
+                with suppress(psutil.Error, IndexError):  # the kernel is the first child: the page's orphans come later
+                    psutil.Process().children()[0].send_signal(signal.SIGINT)
         end_children()
         shutil.rmtree(self._folder, ignore_errors=True)
         os._exit(1)
@@ -128,7 +129,7 @@ def main() -> None:
     except PapermillExecutionError:  # the notebook tells
         pass
     except Exception as error:
-        complaint = f"{type(error).__module__}.{type(error).__name__}: {error}"
+        complaint = f"{type(error).__module__}.{type(error).__name__}: {str(error).partition(chr(10))[0]}"
     watch.usage.update()
     end_children()
     largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1024 if sys.platform == "linux" else 1) / 1e6
