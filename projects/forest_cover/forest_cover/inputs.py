@@ -71,7 +71,7 @@ class Inputs(BaseModel):
             PredictorError: at the first thing that is wrong.
         """
         found, labels = _columns(rows)
-        self._check_names(list(found))
+        self._check_names(found)
         if not len(labels):
             raise PredictorError("the table has no row; it needs at least one")
         values = np.column_stack([_numbers(name, found[name], labels) for name in self.columns])
@@ -86,10 +86,11 @@ class Inputs(BaseModel):
             self._check_group(values, labels, group)
         return values, labels
 
-    def _check_names(self, names: Sequence[Any]) -> None:
+    def _check_names(self, names: Mapping[Any, Any]) -> None:
         if missing := [name for name in self.columns if name not in names]:
             raise PredictorError(f"missing: {some(missing)}; all of the {len(self.columns)} columns are needed")
-        if extra := [repr(name) for name in names if name not in self.columns and name not in self.unused]:
+        known = {*self.columns, *self.unused}  # a set: a name may be anything, and pd.NA can't be compared
+        if extra := [repr(name) for name in names if name not in known]:
             raise PredictorError(f"unknown to the model: {some(extra)}; leave out what is not a column of it")
 
     def _rule(self, name: str, value: float) -> str:

@@ -117,9 +117,6 @@ def explain(folder: str | Path) -> str:
     Args:
         folder: of the run.
 
-    Returns:
-        A few lines of text.
-
     Raises:
         ProjectError: the folder is not that of a run.
     """

@@ -200,6 +200,8 @@ def test_a_column_of_another_type_is_refused_or_read_right(predictor, kind):
         (pd.DataFrame(), "missing"),
         ([], "missing"),
         ([{}], "missing"),
+        ([{pd.NA: None}], "missing"),
+        ([ROWS.iloc[0].to_dict() | {pd.NA: 3}], "unknown to the model: <NA>"),
         (ROWS.to_numpy(), "ndarray"),
         (ROWS.iloc[0].to_dict(), "dict"),
         (ROWS["Slope"], "Series"),
