@@ -1,4 +1,4 @@
-"""What every notebook calls first and last: a fixed start, figures with alt text, recorded metrics, project targets.
+"""Start and end of each notebook: seeds, figures with alt text, recorded metrics, project targets.
 
 Explained in ``01_scope_the_problem``.
 """
@@ -41,19 +41,19 @@ DEFAULT_TARGETS: dict[str, float] = {
     "max_seconds_per_megapixel": 5.0,
     "max_model_megabytes": 60.0,
 }
-"""Published targets of the project: relative costs, accuracy (per-event mean), latency, size. Page 01 derives them."""
+"""Targets of the project: relative costs, accuracy (per-event mean), latency, size; page 01 derives them."""
 
 
 @dataclass
 class Lesson:
-    """One run of one page. Made by ``start``.
+    """One run of one page; see ``start``.
 
     Attributes:
         page: name of the notebook, without ``.ipynb``.
         profile: one of ``PROFILES``.
-        seed: seed of every random choice on the page.
+        seed: seed of the page.
         metrics: values recorded so far.
-        rng: the page's generator of random numbers.
+        rng: the page's random generator.
     """
 
     page: str
@@ -68,18 +68,11 @@ class Lesson:
         self.rng = np.random.default_rng(self.seed)
 
     def dataset(self, source: str | Path = "embedded") -> pd.DataFrame:
-        """Catalogue of a data set at this page's profile and seed.
-
-        Args:
-            source: what ``datasets.get_dataset`` takes: a source's name or a folder of scenes.
-
-        Returns:
-            One row a scene.
-        """
+        """Catalogue of a data set, as by ``datasets.get_dataset``, with this page's profile and seed."""
         from ml4ops_helpers.datasets.loaders import get_dataset
 
         table = get_dataset(source, profile=self.profile, seed=self.seed)  # type: ignore[arg-type]
-        if source == "embedded":  # published data sets are compared with known hashes when they are downloaded
+        if source == "embedded":  # downloads are checked against known hashes
             self._table = table
         return table
 
@@ -87,8 +80,8 @@ class Lesson:
         """Print a result and record it for the checks that follow the run.
 
         Args:
-            name: what was measured; a name used again replaces the value.
-            value: a number, a text or a truth value; numpy scalars are welcome.
+            name: of the metric; a later value replaces an earlier one.
+            value: a number, string or bool, also of numpy or torch.
 
         Raises:
             TypeError: the value is not a scalar.
@@ -98,31 +91,31 @@ class Lesson:
         """
         plain = value.item() if isinstance(value, np.generic | torch.Tensor) else value
         if not isinstance(plain, bool | int | float | str):
-            raise TypeError(f"metric {name!r}: expected a number, text or truth value, got {type(plain).__name__}")
+            raise TypeError(f"metric {name!r}: expected a number, string or bool, got {type(plain).__name__}")
         self.metrics[name] = plain
         print(f"{name}: {plain:.4g}" if isinstance(plain, float) else f"{name}: {plain}")
 
     def figure(self, fig: Figure, alt: str) -> None:
-        """Show a figure, with a description for readers who can't see it. One figure a cell.
+        """Show a figure with alt text, for readers who can't see it. One figure a cell.
 
         Args:
-            fig: a matplotlib figure; it is closed afterwards, so that it shows only once.
-            alt: what the figure shows, a sentence of at least ``ALT_LENGTH`` characters.
+            fig: a matplotlib figure; it is closed, so that it is shown only once.
+            alt: a description of at least ``ALT_LENGTH`` characters.
 
         Raises:
-            ValueError: the description is too short to describe anything.
+            ValueError: the description is too short.
         """
         import matplotlib.pyplot as plt
         from IPython.display import display
 
         text = " ".join(alt.split())
         if len(text) < ALT_LENGTH:
-            raise ValueError(f"alt text {text!r} is too short; say in a sentence what the figure shows")
+            raise ValueError(f"alt text {text!r} is too short; describe the figure in a sentence")
         display(fig, metadata={"image/png": {"alt": text}})  # type: ignore[no-untyped-call]
         plt.close(fig)
 
     def finish(self) -> None:
-        """End the page: print one line and hand over the record (run, seconds, metrics, hash of the data)."""
+        """End the page: print one line and emit the record (run, seconds, metrics, hash of the data)."""
         from IPython.display import display
 
         seconds = round(time.perf_counter() - self._started, 2)
@@ -142,55 +135,43 @@ def _json_safe(value: float | int | str | bool) -> float | int | str | bool | No
 
 
 def start(page: str, profile: str, seed: int) -> Lesson:
-    """Begin a page: check the parameters, seed every generator, set threads and plot style, start the clock.
+    """Start a page: check the parameters, seed all generators, set threads and plot style, start the clock.
 
     Args:
         page: name of the notebook, without ``.ipynb``.
         profile: ``smoke``, ``lecture`` or ``full``.
         seed: 0 to 2³² − 1.
 
-    Returns:
-        The page's ``Lesson``.
-
     Raises:
-        ValueError: the profile is unknown, the seed is out of range, or ``OMP_NUM_THREADS`` is not a count.
-        TypeError: the seed is not an integer.
+        ValueError: the profile is unknown, the seed is not such an integer, or ``OMP_NUM_THREADS`` is not a number.
 
     >>> start("99_example", "smoke", 0).profile
     'smoke'
     """
     if profile not in PROFILES:
         raise ValueError(f"profile {profile!r} is unknown; choose {', '.join(PROFILES)}")
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise TypeError(f"seed {seed!r} is a {type(seed).__name__}; give an integer")
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"seed {seed} is out of range; give 0 to {2**32 - 1}")
+    if type(seed) is not int or not 0 <= seed < 2**32:
+        raise ValueError(f"seed {seed!r} is not an integer from 0 to {2**32 - 1}")
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - for libraries that draw from the global generator; the page uses lesson.rng
     torch.manual_seed(seed)
-    _set_threads(os.environ.get("OMP_NUM_THREADS", ""))
+    if threads := os.environ.get("OMP_NUM_THREADS"):
+        if not threads.isdecimal() or int(threads) < 1:
+            raise ValueError(f"OMP_NUM_THREADS is {threads!r}; set it to a number of threads or unset it")
+        torch.set_num_threads(int(threads))
     from ml4ops_helpers.plots import set_style
 
     set_style()
     return Lesson(page, profile, seed)
 
 
-def _set_threads(count: str) -> None:
-    """Give torch the threads that the environment allows; leave it alone where nothing is said."""
-    if not count:
-        return
-    if not count.isdecimal() or int(count) < 1:
-        raise ValueError(f"OMP_NUM_THREADS is {count!r}; set it to a count of threads or unset it")
-    torch.set_num_threads(int(count))
-
-
 def targets_path() -> Path:
-    """File in which page 01 leaves the project's targets for the pages after it."""
+    """File in which page 01 stores the project's targets for later pages."""
     return cache_dir() / "targets.json"
 
 
 def write_targets(targets: Mapping[str, float]) -> Path:
-    """Leave the project's targets for later pages.
+    """Store the project's targets for later pages.
 
     Args:
         targets: one number for each name in ``DEFAULT_TARGETS``.
@@ -201,23 +182,19 @@ def write_targets(targets: Mapping[str, float]) -> Path:
     Raises:
         ValueError: a name is missing or unknown, or a value is not a finite number of at least 0.
     """
-    path = targets_path()
+    from ml4ops_helpers.scenes.rasters import replacing
+
     checked = _check_targets(targets, "targets")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(checked, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
-    return path
+    with replacing(targets_path()) as temporary:
+        temporary.write_text(json.dumps(checked, indent=2) + "\n", encoding="utf-8")
+    return targets_path()
 
 
 def read_targets() -> dict[str, float]:
-    """Targets that page 01 wrote on this machine, else the published ones; says which.
-
-    Returns:
-        One number for each name in ``DEFAULT_TARGETS``.
+    """Targets that page 01 stored on this machine, else ``DEFAULT_TARGETS``; prints which.
 
     Raises:
-        ValueError: the file is damaged or not of this version of the project.
+        ValueError: the file is damaged or of another version.
     """
     path = targets_path()
     if not path.exists():
@@ -243,23 +220,23 @@ def _check_targets(targets: object, where: str) -> dict[str, float]:
 
 
 def trained_path(name: str = "unet", profile: str = "lecture", seed: int = 0) -> Path:
-    """File in which ``03_train_a_model`` leaves a trained network for the pages after it."""
+    """File in which ``03_train_a_model`` stores a trained network for later pages."""
     return cache_dir() / "models" / f"{name}-{profile}-{seed}.safetensors"
 
 
 def trained_model(name: str = "unet", profile: str = "lecture", seed: int = 0) -> tuple[Network, dict[str, Any]]:
-    """The trained network that exists: the one of ``03_train_a_model``, else the one shipped; says which.
+    """The network trained by ``03_train_a_model``, else the one shipped with the package; prints which.
 
     Args:
         name: ``linear``, ``cnn`` or ``unet``.
-        profile: of the page that asks.
-        seed: of the page that asks.
+        profile: of the page.
+        seed: of the page.
 
     Returns:
-        The network in evaluation mode, and what is known about it: ``threshold``, ``data`` (hash), and so on.
+        The network in evaluation mode, and its metadata: ``threshold``, ``data`` (hash), and so on.
 
     Raises:
-        ModelError: the file is damaged, or is of a network that this version builds otherwise.
+        ModelError: the file is damaged or of another version.
     """
     from ml4ops_helpers.models.saved import load_model, load_pretrained
 

@@ -1,4 +1,4 @@
-"""Figures of the pages: one style, fixed colours of classes, units on every axis.
+"""Figures: one style, fixed colours of classes, units on all axes.
 
 Every function returns a matplotlib ``Figure``; ``Lesson.figure`` shows it with a description.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 OKABE_ITO: tuple[str, ...] = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
-"""Colours that readers with any colour vision can tell apart (Okabe & Ito 2008)."""
+"""Colours that all readers can distinguish, with any colour vision (Okabe & Ito 2008)."""
 CLASS_COLOURS: dict[str, str] = {"invalid": "#000000", "land": "#E69F00", "water": "#0072B2", "cloud": "#CC79A7"}
 SPLIT_COLOURS: dict[str, str] = {"train": "#0072B2", "val": "#E69F00", "test": "#D55E00"}
 MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -49,14 +49,7 @@ def set_style() -> None:
 
 
 def panels(number: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    """A figure of several axes; places left over in the last row stay empty.
-
-    Args:
-        number: how many axes.
-        columns: axes in a row.
-        width: of one axes, inches.
-        height: of one axes, inches.
-    """
+    """A figure with a ``number`` of axes, each of a width and height in inches; spare places stay empty."""
     columns = min(columns, number)
     rows = -(-number // columns)
     size = (width * columns, height * rows)
@@ -67,14 +60,7 @@ def panels(number: int, columns: int, width: float, height: float) -> tuple[Figu
 
 
 def label_picture(codes: Codes) -> Float:
-    """Picture of class codes in the classes' colours.
-
-    Args:
-        codes: version-1 codes, ``(height, width)``.
-
-    Returns:
-        float32 ``(height, width, 3)`` in 0 to 1.
-    """
+    """Picture of version-1 class codes ``(height, width)``, float32 ``(height, width, 3)`` in 0 to 1."""
     palette = np.array([to_rgb(CLASS_COLOURS[name]) for name in CLASS_NAMES], np.float32)
     return np.asarray(palette[codes], np.float32)
 
@@ -87,7 +73,7 @@ def gallery(pictures: Mapping[str, NDArray[Any]], columns: int = 3, pixel: float
             uint8, or numbers ``(height, width)``, which get a colour bar.
         columns: pictures in a row.
         pixel: side of a pixel, metres; 0 for no scale bar.
-        unit: what the colour bars say.
+        unit: label of the colour bars.
     """
     fig, axes = panels(len(pictures), columns, 3, 3.25)
     present: set[int] = set()
@@ -114,15 +100,11 @@ def gallery(pictures: Mapping[str, NDArray[Any]], columns: int = 3, pixel: float
 
 
 def scale_bar(ax: Axes, length: float) -> None:
-    """Draw a scale bar of 1 km at the lower left of a map.
-
-    Args:
-        ax: with the map, whose axes count pixels.
-        length: how many pixels 1 km has.
-    """
+    """Draw a scale bar of 1 km, so many pixels long, at the lower left of a map in pixels."""
     height = ax.get_ylim()[0]
-    ax.plot([0.05 * height, 0.05 * height + length], [0.93 * height] * 2, color="black", lw=5, solid_capstyle="butt")
-    ax.plot([0.05 * height, 0.05 * height + length], [0.93 * height] * 2, color="white", lw=3, solid_capstyle="butt")
+    for colour, width in (("black", 5), ("white", 3)):
+        ends = [0.05 * height, 0.05 * height + length]
+        ax.plot(ends, [0.93 * height] * 2, color=colour, lw=width, solid_capstyle="butt")
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
     ax.text(0.05 * height, 0.90 * height, "1 km", fontsize=9, va="bottom", bbox=box)
 
@@ -130,13 +112,13 @@ def scale_bar(ax: Axes, length: float) -> None:
 def lines(
     table: pd.DataFrame, y: str, marks: Mapping[str, tuple[float, float]] | None = None, **axes: object
 ) -> Figure:
-    """A line for each column against the index, whose name is the label of the x axis.
+    """Plot each column against the index, whose name is the label of the x axis.
 
     Args:
-        table: numbers; the columns' names are the legend.
+        table: numbers; the legend shows the columns' names.
         y: label of the y axis.
-        marks: points ``(x, y)`` to mark with a dot in the colour of the column of that name.
-        **axes: whatever ``Axes.set`` takes, such as ``xscale="log"`` or ``ylim=(0, 1)``.
+        marks: points ``(x, y)`` to mark, by column.
+        **axes: arguments of ``Axes.set``, such as ``xscale="log"`` or ``ylim=(0, 1)``.
     """
     fig, ax = plt.subplots(figsize=(6.4, 4), layout="constrained")
     for number, name in enumerate(table.columns):
@@ -161,14 +143,14 @@ def heat_map(
     decimals: int = 1,
     limits: tuple[float, float] | None = None,
 ) -> Figure:
-    """Numbers of a table as colours, with the numbers written in.
+    """Heat map of a table, annotated with its numbers.
 
     Args:
         table: numbers; NaN are left blank.
-        label: what the numbers are.
+        label: of the colour bar.
         centre: value shown white between two colours, such as 0 for a correlation; None for a single ramp.
-        decimals: digits written.
-        limits: values at the ends of the colour bar, so that two figures can be compared; None for those of the table.
+        decimals: digits of the annotations.
+        limits: ends of the colour bar, to compare two figures; None for those of the table.
     """
     longest = max(len(str(name)) for name in table.columns)
     size = (1.9 + max(0.62, 0.16 * longest) * table.shape[1], 1.4 + 0.5 * len(table))

@@ -1,6 +1,6 @@
-"""Catalogues: tables with one row a scene; splits by event, and a hash of what they list.
+"""Catalogues: tables with one row a scene; splits by event, and a hash of the files.
 
-Explained in ``02_explore_the_data``; what a split by random tiles would have claimed is in ``04_measure_performance``.
+Explained in ``02_explore_the_data``; the effect of a split by random tiles is shown in ``04_measure_performance``.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ FOLDERS = {
     "truth": "truth",
     "pre": "pre",
 }
-"""Columns of the catalogue that hold files, and the folder of each in the WorldFloods layout."""
+"""Columns of a catalogue that hold files, and their folders in the WorldFloods layout."""
 COLUMNS = ("split", "event", "aoi", *FOLDERS)
 FRACTIONS: Mapping[str, float] = {"train": 0.6, "val": 0.2, "test": 0.2}
 
 
 def catalogue_row(split: str, name: str, **files: Path | str) -> dict[str, str]:
-    """One row of a catalogue; event and area of interest are taken from the name, ``<EVENT>_<AOI>``."""
+    """One row of a catalogue; event and area of interest come from the name, ``<EVENT>_<AOI>``."""
     event, _, aoi = name.partition("_")
     return {"split": split, "event": event, "aoi": aoi} | {key: str(files.get(key, "")) for key in FOLDERS}
 
@@ -43,15 +43,15 @@ def catalogue(root: Path | str) -> pd.DataFrame:
     """List the scenes of a folder.
 
     Args:
-        root: a folder in the WorldFloods layout, ``<split>/S2/<EVENT>_<AOI>.tif`` and its companions; or a folder of
-            one's own with ``S2`` (and ``gt``, …) or just GeoTIFFs, which become split ``user``.
+        root: a folder in the WorldFloods layout, ``<split>/S2/<EVENT>_<AOI>.tif`` and its companions; or your own
+            folder with ``S2`` (and ``gt``, …) or just GeoTIFFs, as split ``user``.
 
     Returns:
         One row a scene, by split and name: ``split, event, aoi`` and the files ``image, label, permanent, meta, truth,
         pre`` ("" where there is none).
 
     Raises:
-        SceneError: there is no scene.
+        SceneError: there are no scenes.
     """
     root = Path(root)
     places = {split: root / split for split in SPLITS if (root / split / "S2").is_dir()} or {"user": root}
@@ -59,29 +59,30 @@ def catalogue(root: Path | str) -> pd.DataFrame:
     for split, folder in places.items():
         images = folder / "S2" if (folder / "S2").is_dir() else folder
         found = sorted(p for p in images.glob("*") if p.suffix.lower() in (".tif", ".tiff"))
-        _warn_of_lone_labels(folder / FOLDERS["label"], images, {image.stem for image in found})
+        _warn_of_unmatched_labels(folder / FOLDERS["label"], images, {image.stem for image in found})
         for image in found:
             named = {key: folder / kind / f"{image.stem}{'.json' if key == 'meta' else image.suffix}"
                      for key, kind in FOLDERS.items()}  # fmt: skip
             files = {key: path for key, path in named.items() if path.is_file()} | {"image": image}
             rows.append(catalogue_row(split, image.stem, **files))
     if not rows:
-        raise SceneError(f"{root}: no scene; expected <split>/S2/<EVENT>_<AOI>.tif, S2/*.tif or *.tif")
+        raise SceneError(f"{root}: no scenes; expected <split>/S2/<EVENT>_<AOI>.tif, S2/*.tif or *.tif")
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _warn_of_lone_labels(labels: Path, images: Path, names: set[str]) -> None:
-    lone = sorted(p for p in labels.glob("*.[tT][iI][fF]*") if p.stem not in names)
-    if lone:
-        others = f" (and {len(lone) - 1} more)" if len(lone) > 1 else ""
-        warnings.warn(f"{lone[0]}{others}: no image of this name in {images}; give both the same name", stacklevel=3)
+def _warn_of_unmatched_labels(labels: Path, images: Path, names: set[str]) -> None:
+    unmatched = sorted(p for p in labels.glob("*.[tT][iI][fF]*") if p.stem not in names)
+    if unmatched:
+        others = f" (and {len(unmatched) - 1} more)" if len(unmatched) > 1 else ""
+        message = f"{unmatched[0]}{others}: no image of this name in {images}; give both the same name"
+        warnings.warn(message, stacklevel=3)
 
 
 def load_scene(row: pd.Series, bands: str | Sequence[str] | None = None) -> tuple[Scene, Codes | None]:
-    """Scene and version-2 label of a row of a catalogue; None where the row has no label.
+    """Scene and version-2 label of a row of a catalogue; None if the row has no label.
 
     Raises:
-        SceneError: a file cannot be read, or the label lies on another grid.
+        SceneError: a file cannot be read, or the label is on another grid.
     """
     offset = None if pd.isna(row.get("offset")) else int(row["offset"])
     scene = read_scene(row["image"], bands, offset=offset)
@@ -91,20 +92,15 @@ def load_scene(row: pd.Series, bands: str | Sequence[str] | None = None) -> tupl
 
 
 def load_labelled(row: pd.Series, bands: str | Sequence[str] | None = None) -> tuple[Scene, Codes]:
-    """Scene and version-2 label of a row of a catalogue, for whoever cannot do without the label.
-
-    Raises:
-        SceneError: as for ``load_scene``.
-        ValueError: the row has no label.
-    """
+    """The same as ``load_scene``, but raise a ``ValueError`` if the row has no label."""
     scene, label = load_scene(row, bands)
     if label is None:
-        raise ValueError(f"{row['image']}: no label; scenes to judge a model on need one")
+        raise ValueError(f"{row['image']}: no label; add one to the folder gt")
     return scene, label
 
 
 def label_codes(path: str) -> Literal["worldfloods", "sen1floods11"]:
-    """Whose codes a label file holds, by the name that Sen1Floods11 gives its own.
+    """The codes of a label file: those of Sen1Floods11 if it has one of its names.
 
     >>> label_codes("Spain_7370579_LabelHand.tif")
     'sen1floods11'
@@ -113,10 +109,12 @@ def label_codes(path: str) -> Literal["worldfloods", "sen1floods11"]:
 
 
 def _event_counts(number: int, fractions: Mapping[str, float]) -> list[int]:
-    """How many events each split gets: its share, rounded, but at least one."""
+    """Number of events in each split: its share, rounded, but at least one."""
     if number < len(fractions) or abs(sum(fractions.values()) - 1) > 1e-6 or min(fractions.values()) <= 0:
-        raise ValueError(f"{number} events cannot be split as {dict(fractions)}: fractions above 0 that sum to 1, "
-                         "and an event for each split")  # fmt: skip
+        raise ValueError(
+            f"{number} events cannot be split as {dict(fractions)}; give positive fractions that sum to 1, and an "
+            "event for each"
+        )
     edges = np.rint(np.cumsum(list(fractions.values())) * number).astype(int)
     for i in range(len(edges)):
         edges[i] = np.clip(edges[i], (edges[i - 1] if i else 0) + 1, number - (len(edges) - 1 - i))
@@ -124,15 +122,15 @@ def _event_counts(number: int, fractions: Mapping[str, float]) -> list[int]:
 
 
 def split_by_event(table: pd.DataFrame, fractions: Mapping[str, float] = FRACTIONS, seed: int = 0) -> pd.DataFrame:
-    """Deal the events of a catalogue to splits, so that no event is in two.
+    """Split a catalogue by event, so that no event is in two splits.
 
     Args:
         table: a catalogue.
         fractions: share of the events by split; they sum to 1.
-        seed: the same seed gives the same split, in whatever order the rows are.
+        seed: the same seed gives the same split, for any order of the rows.
 
     Returns:
-        The catalogue with another ``split``.
+        The catalogue with a new column ``split``.
 
     Raises:
         ValueError: there are fewer events than splits, or the fractions do not sum to 1.
@@ -147,13 +145,7 @@ def split_by_event(table: pd.DataFrame, fractions: Mapping[str, float] = FRACTIO
 
 
 def assert_disjoint(table: pd.DataFrame) -> None:
-    """Raise when an event is in two splits: a model would be judged on a place it has seen.
-
-    Args:
-        table: a catalogue, or tiles of one.
-
-    Raises:
-        ValueError: events are shared; the message names them.
+    """Raise a ``ValueError`` if an event of a catalogue, or of tiles of one, is in two splits: data would leak.
 
     >>> assert_disjoint(pd.DataFrame({"event": ["a", "a"], "split": ["train", "test"]}))
     Traceback (most recent call last):
@@ -168,7 +160,7 @@ def assert_disjoint(table: pd.DataFrame) -> None:
 def random_tile_split(
     table: pd.DataFrame, size: int = 256, fractions: Mapping[str, float] = FRACTIONS, seed: int = 0
 ) -> pd.DataFrame:
-    """Cut every scene into tiles and deal the *tiles* to splits: the mistake that ``04_measure_performance`` shows.
+    """Split a catalogue by *tile*: the mistake that ``04_measure_performance`` shows.
 
     Args:
         table: a catalogue.
@@ -177,7 +169,7 @@ def random_tile_split(
         seed: the same seed gives the same split.
 
     Returns:
-        One row a tile: the catalogue's columns, ``row`` and ``column`` of its upper left pixel, and another ``split``.
+        One row a tile: the catalogue's columns, ``row`` and ``column`` of its upper left pixel, and a new ``split``.
     """
     tiles = []
     for _, scene in table.iterrows():
@@ -189,13 +181,9 @@ def random_tile_split(
 
 
 def dataset_hash(table: pd.DataFrame) -> str:
-    """SHA-256 of the files that a catalogue lists: of their names below their common folder, and of their bytes.
+    """SHA-256 of the files of a catalogue: of their names below their common folder, and of their bytes.
 
-    Args:
-        table: a catalogue.
-
-    Returns:
-        The same for the same files wherever they lie and however the rows are ordered.
+    It doesn't depend on the place of the folder or the order of the rows.
     """
     paths = sorted({Path(p).resolve() for column in FOLDERS if column in table for p in table[column] if p})
     common = Path(os.path.commonpath([p.parent for p in paths]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from affine import Affine
@@ -14,17 +13,9 @@ from ml4ops_helpers.datasets.catalogues import load_scene
 from ml4ops_helpers.datasets.folders import data_dir
 from ml4ops_helpers.datasets.loaders import terramesh
 from ml4ops_helpers.datasets.sources import DownloadError, sen1floods11_files
-from ml4ops_helpers.scenes.rasters import SceneError, open_raster
+from ml4ops_helpers.scenes.rasters import open_raster
 from ml4ops_helpers.scenes.scene import Scene, from_sen1floods11, read_label, read_scene
-from ml4ops_helpers.scenes.sentinel2 import (
-    INVALID,
-    LAND,
-    QUANTIFICATION,
-    WATER,
-    Codes,
-    Float,
-    merge_label,
-)
+from ml4ops_helpers.scenes.sentinel2 import INVALID, LAND, QUANTIFICATION, WATER, Codes, merge_label
 
 CHIP_40M_BANDS = ("B2", "B3", "B4", "B8", "B10", "B11")
 """Band order of the 40 m chips, checked against the full-resolution chip."""
@@ -50,37 +41,43 @@ def load_chip(chip: str, bands: str | Sequence[str] | None = None, root: Path | 
     return scene, read_label(label, scene, codes="sen1floods11")
 
 
-def load_chip_40m(path: Path | str) -> tuple[Float, Codes]:
-    """A Sen1Floods11 chip averaged over 4 × 4 pixels.
+def load_chip_40m(path: Path) -> tuple[Scene, Codes]:
+    """A Sen1Floods11 chip averaged over 4 × 4 pixels, without a CRS.
 
     Args:
-        path: an ``.npz`` with ``image`` (reflectance) and ``label`` (−1, 0, 1).
+        path: an ``.npz`` with ``image`` (reflectance, ``(6, n, n)``) and ``label`` (−1, 0, 1, ``(n, n)``).
 
     Returns:
-        float32 reflectance ``(6, height, width)`` in the order of ``CHIP_40M_BANDS``, and the label, version 2.
+        The scene, with the bands of ``CHIP_40M_BANDS``, and its label, version 2.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        image, label = file["image"].astype(np.float32), from_sen1floods11(file["label"])
+    numbers, valid = np.round(image * QUANTIFICATION).astype(np.int32), (image != 0).any(axis=0)
+    return Scene(numbers, CHIP_40M_BANDS, CRS(), Affine.scale(40, -40), valid, 0, path), label
+
+
+def real_chips() -> dict[str, tuple[Scene, Codes]]:
+    """Hand-labelled real chips, by name: Spain at 10 m, and those of ``load_chip_40m`` that the data folder holds.
+
+    Returns:
+        Scene and version-1 label.
 
     Raises:
-        SceneError: the file is missing, or holds something else.
+        DownloadError: the chip of Spain is not on disk and cannot be downloaded.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            contents: dict[str, Any] = {key: file[key] for key in ("image", "label")}
-    except (OSError, KeyError, ValueError) as error:
-        raise SceneError(f"{path}: not a 40 m chip with image and label ({error}); fetch it again") from error
-    image, label = contents["image"], contents["label"]
-    if image.shape != (len(CHIP_40M_BANDS), *label.shape) or not np.isin(label, (-1, 0, 1)).all():
-        raise SceneError(f"{path}: image {image.shape}, label {label.shape}; expected (6, n, n) and (n, n) of -1, 0, 1")
-    return image.astype(np.float32), from_sen1floods11(label)
+    chips = {"Spain_7370579": load_chip("Spain_7370579")}
+    chips |= {path.stem: load_chip_40m(path) for path in sorted((data_dir() / "sen1floods11_40m").glob("*.npz"))}
+    return {name: (scene, merge_label(label)) for name, (scene, label) in chips.items()}
 
 
 def real_images() -> tuple[dict[str, tuple[Scene, Codes]], list[str]]:
-    """The real images of the book that this machine has or can download, and a line for each source that it lacks.
+    """The real images that are on this machine or can be downloaded, and a line for each source that is missing.
 
-    They are the hand-labelled chips of ``evaluation.real_chips`` and the two TerraMesh tiles, whose land cover class 1
-    is taken as water and every other as land.
+    They are those of ``real_chips`` and the two TerraMesh tiles, whose land cover class 1 is taken as water and every
+    other as land.
 
     Returns:
-        Scene and version-1 label by name; and what is missing, and why.
+        Scene and version-1 label by name; and the missing sources, with the reason.
     """
     images: dict[str, tuple[Scene, Codes]] = {}
     missing: list[str] = []
@@ -101,22 +98,3 @@ def _tiles() -> dict[str, tuple[Scene, Codes]]:
         codes = np.where(cover == 1, WATER, np.where(cover == 0, INVALID, LAND)).astype(np.uint8)
         tiles[f"TerraMesh {scene.path.stem}"] = scene, codes
     return tiles
-
-
-def real_chips() -> dict[str, tuple[Scene, Codes]]:
-    """Hand-labelled real chips, by name: Spain at 10 m, and those at 40 m that the data folder holds.
-
-    Returns:
-        Scene and version-1 label. Those at 40 m have the bands of ``CHIP_40M_BANDS`` and no place on Earth.
-
-    Raises:
-        DownloadError: the chip of Spain is neither on disk nor to be downloaded.
-    """
-    scene, label = load_chip("Spain_7370579")
-    chips = {"Spain_7370579": (scene, merge_label(label))}
-    for path in sorted((data_dir() / "sen1floods11_40m").glob("*.npz")):
-        reflectance, label = load_chip_40m(path)
-        numbers, valid = np.round(reflectance * QUANTIFICATION).astype(np.int32), (reflectance != 0).any(axis=0)
-        coarse = Scene(numbers, CHIP_40M_BANDS, CRS(), Affine.scale(40, -40), valid, 0, path)
-        chips[path.stem] = coarse, merge_label(label)
-    return chips

@@ -1,6 +1,6 @@
-"""Simulated against real: real images to compare with, samples of them, distances between distributions.
+"""Simulated against real images: samples of pixels, distances between distributions.
 
-Samples are as in ``explore``: one row a pixel. Explained in ``02_explore_the_data``.
+A sample has one row a pixel, as in ``explore``. Explained in ``02_explore_the_data``.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from ml4ops_helpers.scenes.scene import Scene
 from ml4ops_helpers.scenes.sentinel2 import Codes
 
 FEWEST = 30
-"""Pixels that a distribution needs before it is compared."""
+"""Fewest pixels of a distribution that is compared."""
 
 
 def sample_images(images: Mapping[str, tuple[Scene, Codes]], per_class: int = 500, seed: int = 0) -> pd.DataFrame:
-    """Draw pixels of every class from real images; a band that an image lacks is NaN.
+    """Draw pixels of each class from real images; a band that an image lacks is NaN.
 
     Args:
         images: from ``real_images``.
@@ -48,11 +48,11 @@ def _distance(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
 def compare_distributions(
     simulated: pd.DataFrame, other: pd.DataFrame, columns: Sequence[str], class_name: str
 ) -> pd.DataFrame:
-    """How far other images lie from the simulated ones, measured by how far simulated events lie from each other.
+    """Distance of other images from the simulated ones, relative to that between simulated events.
 
     The distance is the first Wasserstein distance: how far, on average, the values of one distribution must be moved
-    to make the other, in the unit of the column. Each simulated event is compared with all the others, and the median
-    of these is the yardstick: a ratio of 1 is no further away than a simulated event is from its companions.
+    to give the other, in the unit of the column. The yardstick is the median of the distances of each simulated event
+    from all the others: at a ratio of 1 an image is as far away as a simulated event is.
 
     Args:
         simulated: sample of two or more simulated events, from ``sample_pixels``.
@@ -73,7 +73,7 @@ def compare_distributions(
         return pd.DataFrame(columns=["source", "column", "distance", "yardstick", "ratio"])
     inside, outside = (t[t["class"] == class_name] for t in (simulated, other))
     if inside["source"].nunique() < 2:
-        raise ValueError(f"a yardstick needs {class_name} in two or more simulated events, there are fewer")
+        raise ValueError(f"{class_name} is in fewer than two simulated events; sample more events")
     rows = []
     for column in columns:
         values = {name: part.to_numpy() for name, part in inside.groupby("source")[column]}
@@ -90,7 +90,7 @@ def compare_distributions(
 
 
 def beside(simulated: pd.DataFrame, other: pd.DataFrame, class_name: str) -> pd.DataFrame:
-    """Put the simulated pixels of a class beside those of each other image, for a figure with a panel an image.
+    """Pair the simulated pixels of a class with those of each real image, for a figure with one panel an image.
 
     Args:
         simulated: from ``sample_pixels``.
@@ -99,7 +99,7 @@ def beside(simulated: pd.DataFrame, other: pd.DataFrame, class_name: str) -> pd.
 
     Returns:
         Both samples with ``origin`` (``simulated`` or ``real``) and ``source`` (the image); the simulated pixels are
-        repeated for each image, or stand alone where there is none.
+        repeated for each image.
     """
     inside = simulated[simulated["class"] == class_name].assign(origin="simulated", source="no real image here")
     if other.empty:

@@ -1,4 +1,4 @@
-"""Look at data before a model does: facts of each scene, samples of pixels.
+"""Explore a data set: facts of each scene, samples of pixels.
 
 A sample is a table with one row a pixel: ``source`` (event or chip), ``split``, ``class``, and reflectance by band.
 Samples of real images are in ``compare``. Explained in ``02_explore_the_data``.
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from ml4ops_helpers.datasets.catalogues import label_codes, load_scene
+from ml4ops_helpers.datasets.catalogues import label_codes, load_labelled
 from ml4ops_helpers.scenes.scene import read_label
 from ml4ops_helpers.scenes.sentinel2 import (
     BANDS,
@@ -33,14 +33,14 @@ from ml4ops_helpers.scenes.sentinel2 import (
 
 
 def scene_facts(table: pd.DataFrame) -> pd.DataFrame:
-    """What labels and metadata say of each scene, without reading the images.
+    """Facts of each scene from its label and metadata; images are not read.
 
     Args:
         table: catalogue of labelled scenes.
 
     Returns:
         The catalogue's ``split, event, aoi`` with the share of each class of ``CLASS_NAMES`` (0 to 1), and ``date``,
-        ``lon``, ``lat`` and ``offset`` from the metadata, empty where these are silent.
+        ``lon``, ``lat`` and ``offset`` from the metadata, empty where they are missing.
 
     Raises:
         SceneError: a label cannot be read.
@@ -59,13 +59,13 @@ def scene_facts(table: pd.DataFrame) -> pd.DataFrame:
 def draw_pixels(
     reflectance: Float, codes: Codes, bands: Sequence[str], per_class: int, rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Draw pixels of every class from one image.
+    """Draw pixels of each class from one image.
 
     Args:
         reflectance: ``(bands, height, width)``; NaN where there are no data.
         codes: version-1 codes, ``(height, width)``; invalid pixels are never drawn.
         bands: names of the bands.
-        per_class: how many pixels of each class, or all where there are fewer.
+        per_class: pixels of each class; all if there are fewer.
         rng: source of randomness.
 
     Returns:
@@ -90,7 +90,7 @@ def draw_pixels(
 def sample_pixels(
     table: pd.DataFrame, bands: str | Sequence[str] = "all", per_class: int = 500, seed: int = 0
 ) -> pd.DataFrame:
-    """Draw pixels of every class from every scene of a catalogue; each scene has the same say.
+    """Draw pixels of each class from each scene of a catalogue; all scenes have the same weight.
 
     Args:
         table: catalogue of labelled scenes.
@@ -108,20 +108,14 @@ def sample_pixels(
     rng, names = np.random.default_rng(seed), select_bands(bands)
     parts = []
     for _, row in table.iterrows():
-        scene, label = load_scene(row, names)
-        if label is None:
-            raise ValueError(f"{row['image']}: no label; pixels are drawn by class and need one")
+        scene, label = load_labelled(row, names)
         part = draw_pixels(scene.reflectance(), merge_label(label), names, per_class, rng)
         parts.append(part.assign(source=row["event"], split=row["split"]))
     return pd.concat(parts, ignore_index=True)
 
 
 def add_index(pixels: pd.DataFrame, name: IndexName) -> pd.DataFrame:
-    """Add a water index to a sample, as a column of its name.
-
-    Args:
-        pixels: from ``sample_pixels`` or ``sample_images``; an empty one is returned as it is.
-        name: which index.
+    """Add a water index to a sample, as a column of its name; an empty sample is returned unchanged.
 
     >>> add_index(pd.DataFrame({"B3": [0.3], "B8": [0.1]}), "ndwi")["ndwi"].round(3).tolist()
     [0.5]
@@ -137,8 +131,8 @@ def narrow_water(codes: Codes, side: int, narrower: int = 5) -> tuple[slice, sli
 
     Args:
         codes: version-1 codes, ``(height, width)``, no smaller than the square.
-        side: of the square, pixels; it keeps clear of cloud and missing data where it can.
-        narrower: water counts that does not hold a square of this side, pixels.
+        side: of the square, pixels; cloud and missing data are avoided if possible.
+        narrower: water is narrow if it holds no square of this side, pixels.
 
     Returns:
         Rows and columns of the square.
@@ -158,7 +152,7 @@ def narrow_water(codes: Codes, side: int, narrower: int = 5) -> tuple[slice, sli
 
 
 def medians_outside(simulated: pd.DataFrame, other: pd.DataFrame, bands: Sequence[str]) -> pd.DataFrame:
-    """Which medians of other images lie outside the range that holds 80 % of the simulated pixels.
+    """Medians of other images outside the range that holds 80 % of the simulated pixels.
 
     Args:
         simulated: from ``sample_pixels``.
@@ -166,7 +160,7 @@ def medians_outside(simulated: pd.DataFrame, other: pd.DataFrame, bands: Sequenc
         bands: columns of both; a band that an image lacks is left out.
 
     Returns:
-        One row for each class and image: ``class, source, medians`` (how many), ``outside`` (how many of them), and
+        One row for each class and image: ``class, source``, the number of ``medians`` and of those ``outside``, and
         the names of the bands ``below`` and ``above`` the range.
     """
     rows = []

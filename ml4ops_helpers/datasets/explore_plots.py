@@ -1,12 +1,9 @@
-"""Figures of ``02_explore_the_data``: events on a map, shares of classes, spectra_figure, histograms.
-
-Every function returns a matplotlib ``Figure``; ``Lesson.figure`` shows it with a description.
-"""
+"""Figures of ``02_explore_the_data``: events on a map, shares of classes, spectra, histograms."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -22,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def event_locations(facts: pd.DataFrame) -> Figure:
-    """Where the events of each split lie: longitude against latitude, with a graticule, no coastline.
+    """Locations of the events of each split: longitude against latitude, without a coastline.
 
-    The markers can be seen through, so that two events beside each other are two markers.
+    The markers are transparent, so that two events on one place are visible as two.
 
     Args:
-        facts: with columns ``split, event, lon, lat`` (degrees), from ``explore.scene_facts``.
+        facts: with columns ``split, event, lon, lat`` (degrees), from ``scene_facts``.
     """
     places = facts.dropna(subset=["lon", "lat"]).drop_duplicates("event")
     fig, ax = plt.subplots(figsize=(8, 4.3), layout="constrained")
@@ -45,7 +42,7 @@ def event_locations(facts: pd.DataFrame) -> Figure:
 
 
 def class_bars(shares: pd.DataFrame, x: str = "share of the pixels (%)") -> Figure:
-    """A bar a row, divided by class.
+    """One bar a row, divided by class.
 
     Args:
         shares: columns named after classes, 0 to 1; the index names the bars.
@@ -76,16 +73,15 @@ def _colours(line: str, names: Sequence[str]) -> dict[str, str]:
 
 
 def spectra_figure(pixels: pd.DataFrame, line: str = "class", panel: str | None = None) -> Figure:
-    """Median reflectance by wavelength, and the band in which 80 % of the pixels lie.
+    """Median reflectance by wavelength, and the range of 80 % of the pixels.
 
     Args:
-        pixels: one row a pixel, columns named after bands and whatever ``line`` and ``panel`` name.
-        line: column that tells the lines apart.
-        panel: column that tells the panels apart; None for one panel.
+        pixels: one row a pixel; columns named after bands, and those that ``line`` and ``panel`` name.
+        line: column with one line a value.
+        panel: column with one panel a value; None for one panel.
     """
     bands = [band for band in BANDS if band in pixels]
-    groups = {"": pixels} if panel is None else dict(list(pixels.groupby(panel, sort=False)))
-    fig, axes = panels(len(groups), 2, *((6.4, 4) if panel is None else (4.4, 2.8)))
+    fig, axes, groups = _grouped(pixels, panel, 2.8)
     names = pixels[line].drop_duplicates().tolist()
     for ax, (title, part) in zip(axes, groups.items(), strict=True):
         for marker, name in zip(MARKERS * 3, names, strict=False):
@@ -105,6 +101,13 @@ def spectra_figure(pixels: pd.DataFrame, line: str = "class", panel: str | None 
     return fig
 
 
+def _grouped(pixels: pd.DataFrame, panel: str | None, height: float) -> tuple[Figure, list[Axes], dict[str, Any]]:
+    """A figure with one panel for each value of a column, and the rows of each panel by title."""
+    groups = {"": pixels} if panel is None else dict(list(pixels.groupby(panel, sort=False)))
+    fig, axes = panels(len(groups), 2, *((6.4, 4) if panel is None else (4.4, height)))
+    return fig, axes, groups
+
+
 def _legend(fig: Figure, axes: Sequence[Axes]) -> None:
     """One legend below the figure for all its axes."""
     handles = {n: h for ax in axes for h, n in zip(*ax.get_legend_handles_labels(), strict=True)}
@@ -119,19 +122,18 @@ def histograms(
     label: str | None = None,
     span: tuple[float, float] = (-1, 1),
 ) -> Figure:
-    """Outlines of the histograms of a number, each with area 1.
+    """Outlines of histograms, each with area 1.
 
     Args:
         pixels: one row a pixel.
         value: the column to count.
-        line: column that tells the outlines apart. Names with a comma, such as ``water, real``, have the colour of
-            the class before it, and one style for each word behind it.
-        panel: column that tells the panels apart; None for one panel.
-        label: label of the x axis; default the column's name.
-        span: lowest and highest value that are counted; default all that a normalised difference can be.
+        line: column with one outline a value. Names with a comma, such as ``water, real``, have the colour of the
+            class before it, and one style for each word after it.
+        panel: column with one panel a value; None for one panel.
+        label: of the x axis; default the column's name.
+        span: lowest and highest value; default the range of a normalised difference.
     """
-    groups = {"": pixels} if panel is None else dict(list(pixels.groupby(panel, sort=False)))
-    fig, axes = panels(len(groups), 2, *((6.4, 4) if panel is None else (4.4, 2.6)))
+    fig, axes, groups = _grouped(pixels, panel, 2.6)
     names = pixels[line].drop_duplicates().tolist()
     kinds = list(dict.fromkeys(name.split(", ")[-1] for name in names))
     for ax, (title, part) in zip(axes, groups.items(), strict=True):

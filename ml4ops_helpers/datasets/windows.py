@@ -13,9 +13,7 @@ from rasterio.windows import Window
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ml4ops_helpers.datasets.catalogues import (
-    label_codes,
-)
+from ml4ops_helpers.datasets.catalogues import label_codes
 from ml4ops_helpers.scenes.rasters import SceneError, WindowReader, open_raster, tile_windows
 from ml4ops_helpers.scenes.scene import as_version_2, read_label, read_scene
 from ml4ops_helpers.scenes.sentinel2 import band_positions, merge_label, to_reflectance
@@ -26,16 +24,16 @@ class Windows(Dataset[tuple[Tensor, Tensor]]):
 
     An item is the reflectance, float32 ``(bands, size, size)``, 0 where there are no data, and the label, int64, 0
     (invalid) there: version 1 ``(size, size)``, or version 2 ``(2, size, size)`` with the land and water that are known
-    under thin cloud. Every scene is checked when the data set is made.
+    under thin cloud. All scenes are checked at the start.
 
     Args:
         table: a catalogue; or tiles of one (columns ``row`` and ``column``), which are then the windows.
         bands: a key of ``BAND_SETS`` or band names.
         size: side of a window, pixels.
-        stride: step between windows, default ``size``; ``random`` puts as many windows at random places, others in
+        stride: step between windows, default ``size``; ``random`` puts as many windows at random places, new ones in
             each epoch (see ``set_epoch``).
         seed: of the random places.
-        version: of the labels, whatever the files hold: 1 (one code) or 2 (cloud and ground apart).
+        version: of the labels returned: 1 (one code) or 2 (cloud and ground separate).
 
     Raises:
         SceneError: a scene or label cannot be used.
@@ -85,7 +83,7 @@ class Windows(Dataset[tuple[Tensor, Tensor]]):
 
 @dataclass(frozen=True)
 class _Checked:
-    """What a window needs to know of its scene."""
+    """Properties of a scene that reading a window needs."""
 
     image: str
     label: str
@@ -96,7 +94,7 @@ class _Checked:
 
 
 def _check(row: pd.Series, bands: str | Sequence[str]) -> _Checked:
-    """Read the labels of a scene and the header of its image, so that a bad file stops the run before it starts."""
+    """Read the label of a scene and the header of its image: a bad file stops the run before it starts."""
     image, label = row["image"], row["label"]
     if not label:
         raise SceneError(f"{image}: no label; training windows need one in the folder gt")

@@ -1,4 +1,4 @@
-"""What every model shares: the classes, the kinds of outputs, one error. It imports nothing that takes time."""
+"""Definitions shared by all models: the classes, the kinds of outputs, the error. Imports nothing slow."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ CLASSES: tuple[str, ...] = ("land", "water", "cloud")
 WATER_CHANNEL = CLASSES.index("water")
 Heads = Literal["classes", "cloud_water"]
 HEADS: dict[str, tuple[str, ...]] = {"classes": CLASSES, "cloud_water": ("cloud", "water")}
-"""Outputs of a network: three classes that exclude each other, or two questions with an answer each."""
+"""Outputs of a network: three exclusive classes, or two independent heads."""
 
 
 class ModelError(ValueError):
-    """A model that cannot be built or loaded; the message names it and says what to do."""
+    """A model cannot be built or loaded; the message names it and says what to do."""

@@ -13,19 +13,16 @@ from ml4ops_helpers.scenes.sentinel2 import Float, IndexName, water_index
 
 @dataclass(frozen=True)
 class IndexModel:
-    """A water index as a model: the baseline that a network must beat.
+    """A water index as a model.
 
-    Its score runs from 0 to 1 as a probability does, so that both are judged by the same code; it is no probability.
-
-    Attributes:
-        index: which index.
+    Its score is between 0 and 1, so that the same code evaluates it and a network; it is not a probability.
     """
 
     index: IndexName
 
     @property
     def limit(self) -> float:
-        """Largest magnitude the index takes on reflectance up to 1."""
+        """Largest magnitude of the index for reflectance up to 1."""
         return 1.0 if self.index in ("ndwi", "mndwi") else 6.0
 
     def score(self, reflectance: ArrayLike, bands: str | Sequence[str]) -> Float:
@@ -44,11 +41,3 @@ class IndexModel:
         0.5
         """
         return np.asarray((np.clip(value, -self.limit, self.limit) / self.limit + 1) / 2, np.float32)
-
-    def to_index(self, score: float) -> float:
-        """Value of the index at a score.
-
-        >>> IndexModel("mndwi").to_index(0.5)
-        0.0
-        """
-        return (2 * score - 1) * self.limit

@@ -1,6 +1,6 @@
-"""Networks that turn reflectance into land, water and cloud, from a linear model to a U-Net.
+"""Networks that map reflectance to land, water and cloud, from a linear model to a U-Net.
 
-A network takes float32 reflectance ``(n, bands, height, width)`` and gives logits ``(n, outputs, height, width)``, one
+A network takes float32 reflectance ``(n, bands, height, width)`` and returns logits ``(n, outputs, height, width)``, one
 output for each name in ``HEADS``. Explained in ``03_train_a_model``; two heads in ``07_see_through_clouds``.
 """
 
@@ -17,17 +17,14 @@ from ml4ops_helpers.models.unet import UNet
 from ml4ops_helpers.scenes.sentinel2 import select_bands
 
 CONTRASTS: tuple[tuple[str, str], ...] = (("B3", "B8"), ("B3", "B11"), ("B8", "B4"), ("B4", "B11"), ("B2", "B4"))
-"""Band pairs whose normalised difference a network is given beside the bands: NDWI, MNDWI, NDVI and two colours."""
+"""Band pairs whose normalised difference is an input beside the bands: NDWI, MNDWI, NDVI and two colours."""
 
 
 class Features(nn.Module):
-    """What a network sees: scaled square roots of reflectance, and normalised differences of band pairs.
+    """Input features: scaled square roots of reflectance of ``bands``, and normalised differences of band pairs.
 
-    The root spreads out the dark end, where water is told from land. Differences do not change with the brightness of
-    the light, so they carry over from one region to another.
-
-    Args:
-        bands: bands of the input, in order.
+    The root stretches the dark end, where water and land differ. Normalised differences do not depend on illumination,
+    so they transfer between regions.
     """
 
     def __init__(self, bands: Sequence[str]) -> None:
@@ -44,10 +41,10 @@ class Features(nn.Module):
 
 
 class Network(nn.Module):
-    """Features, then a body; what ``build_model`` returns.
+    """Features, then a body; see ``build_model``.
 
     Attributes:
-        config: what ``build_model`` was called with; saved beside the weights.
+        config: the arguments of ``build_model``; saved beside the weights.
         bands: bands of the input, in order.
         heads: ``classes`` or ``cloud_water``.
     """
@@ -67,8 +64,8 @@ class Network(nn.Module):
 def to_probabilities(logits: Tensor) -> Tensor:
     """Probabilities of land, water and cloud from the logits of a network of either kind of heads; they sum to 1.
 
-    Two heads are joined as by ``sentinel2.join_probabilities``. Water given that the ground is seen, water / (land +
-    water), is then the water head's own answer, to full precision even where cloud is all but certain.
+    Two heads are combined as by ``sentinel2.join_probabilities``. Water given that the ground is visible, water / (land +
+    water), is then the output of the water head, at full precision even where cloud is all but certain.
 
     Args:
         logits: ``(…, 3, height, width)`` of ``CLASSES``, or ``(…, 2, height, width)`` of cloud and water.
@@ -99,42 +96,35 @@ def build_model(
     *,
     heads: Heads = "classes",
     dropout: float = 0.0,
-    encoder: str | None = None,
     seed: int = 0,
 ) -> Network:
     """Build a network with random weights.
 
     Args:
         name: ``linear`` (logistic regression of each pixel), ``cnn`` (three 3×3 layers) or ``unet`` (see ``unet``).
-        bands: a key of ``BAND_SETS`` or band names: what the images will hold, in order.
-        heads: ``classes`` (land, water or cloud) or ``cloud_water`` (is there cloud; is the ground water).
+        bands: a key of ``BAND_SETS`` or band names: those of the images, in order.
+        heads: ``classes`` (land, water or cloud) or ``cloud_water`` (cloud or not; water or not).
         dropout: rate at which channels are dropped after each block of the U-Net's decoder, 0 to 1.
-        encoder: a larger encoder for the U-Net, by its name in segmentation-models-pytorch, such as ``resnet18``; it
-            has no dropout, and inference does not know how to make it fast.
         seed: of the weights.
 
     Returns:
         The network, in training mode.
 
     Raises:
-        ModelError: a name is unknown, a package is missing, or dropout is asked of a network that has none.
+        ModelError: a name is unknown, or dropout is set for a network that has none.
 
     >>> model = build_model("linear", "bgri")
     >>> model(torch.zeros(1, 4, 8, 8)).shape
     torch.Size([1, 3, 8, 8])
     """
-    if (dropout or encoder) and name != "unet":
-        raise ModelError(f"model {name!r} has no dropout and no encoder; only unet has")
-    if dropout and encoder:
-        raise ModelError(f"the U-Net with encoder {encoder!r} has no dropout; leave out one of the two")
+    if dropout and name != "unet":
+        raise ModelError(f"model {name!r} has no dropout; choose unet or dropout 0")
     if not 0 <= dropout < 1:
         raise ModelError(f"dropout {dropout} is not a rate; choose 0 ≤ dropout < 1")
     if heads not in HEADS:
         raise ModelError(f"heads {heads!r} are unknown; choose {' or '.join(HEADS)}")
     chosen = list(select_bands(bands))
     config: dict[str, Any] = {"name": name, "bands": chosen, "heads": heads, "dropout": dropout, "seed": seed}
-    if encoder:
-        config["encoder"] = encoder
     features, outputs = Features(chosen), len(HEADS[heads])
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -143,8 +133,6 @@ def build_model(
                 body: nn.Module = nn.Conv2d(features.channels, outputs, kernel_size=1)
             case "cnn":
                 body = _cnn(features.channels, outputs)
-            case "unet" if encoder:
-                body = _unet_with(encoder, features.channels, outputs)
             case "unet":
                 body = UNet(features.channels, outputs, dropout)
             case _:
@@ -152,22 +140,8 @@ def build_model(
     return Network(features, body, config)
 
 
-def _unet_with(encoder: str, channels: int, outputs: int) -> nn.Module:
-    try:
-        import segmentation_models_pytorch as smp
-    except ImportError as error:
-        raise ModelError(
-            f"encoder {encoder!r} needs another package; install it: pip install segmentation-models-pytorch"
-        ) from error
-    try:
-        unet: nn.Module = smp.Unet(encoder, encoder_weights=None, in_channels=channels, classes=outputs)
-    except KeyError as error:
-        raise ModelError(f"encoder {encoder!r} is unknown to segmentation-models-pytorch; try resnet18") from error
-    return unet
-
-
 def count_parameters(model: nn.Module) -> int:
-    """Number of weights that training can change.
+    """Number of trainable weights.
 
     >>> count_parameters(build_model("linear", "bgri"))  # 4 bands and 3 contrasts to 3 classes, and 3 offsets
     24

@@ -1,4 +1,4 @@
-"""Networks as files: weights, configuration and what is known about them, in one safetensors file."""
+"""Networks as files: weights, configuration and metadata in one safetensors file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ml4ops_helpers.models.networks import Network, build_model
 from ml4ops_helpers.scenes.rasters import replacing
 
 PRETRAINED = Path(__file__).with_name("weights")
-"""Folder of the weights that ship with the package; made by ``make weights``."""
+"""Folder of the weights that ship with the package; written by ``make weights``."""
 
 
 def save_model(model: Network, path: Path | str, about: Mapping[str, Any] | None = None, *, half: bool = False) -> Path:
@@ -23,21 +23,19 @@ def save_model(model: Network, path: Path | str, about: Mapping[str, Any] | None
 
     Args:
         model: from ``build_model``.
-        path: file to write; replaced only once the new one is whole.
-        about: whatever JSON can hold that should travel along, such as the threshold and the data's hash.
+        path: file to write, atomically.
+        about: metadata that JSON can hold, such as the threshold and the hash of the data.
         half: store the weights in 16 bits, half the size; they are loaded as 32 bits, rounded.
 
     Returns:
         The path.
     """
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
     weights = {k: v.contiguous() for k, v in model.state_dict().items()}
     if half:
         weights = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
-    with replacing(target) as temporary:
+    with replacing(path) as temporary:
         save_file(weights, temporary, {"config": json.dumps(model.config), "about": json.dumps(dict(about or {}))})
-    return target
+    return Path(path)
 
 
 def load_model(path: Path | str) -> tuple[Network, dict[str, Any]]:
@@ -47,10 +45,10 @@ def load_model(path: Path | str) -> tuple[Network, dict[str, Any]]:
         path: safetensors file; nothing in it is executed.
 
     Returns:
-        The network in evaluation mode, and what was saved about it.
+        The network in evaluation mode, and its metadata.
 
     Raises:
-        ModelError: the file is missing, is no safetensors file, or does not fit the network that it names.
+        ModelError: the file is missing, is not a safetensors file, or does not fit the network that it names.
     """
     try:
         with safe_open(str(path), "pt") as file:
@@ -61,7 +59,7 @@ def load_model(path: Path | str) -> tuple[Network, dict[str, Any]]:
     except FileNotFoundError as error:
         raise ModelError(f"{path}: no such model; train one with `ml4ops train`") from error
     except (SafetensorError, KeyError, RuntimeError, TypeError, json.JSONDecodeError) as error:
-        cause = str(error).strip().splitlines()[0]  # torch lists every weight that does not fit
+        cause = str(error).strip().splitlines()[0]  # torch lists each weight that does not fit
         raise ModelError(f"{path}: not a model saved by save_model ({cause}); train one with `ml4ops train`") from error
     return model.eval(), json.loads(saved["about"])
 
@@ -70,10 +68,10 @@ def load_pretrained(name: str = "unet") -> tuple[Network, dict[str, Any]]:
     """Load the weights that ship with the package: trained on the embedded data set alone, never on a real image.
 
     Returns:
-        The network in evaluation mode, and what is known about it (``threshold``, ``data``, ``seed``, …).
+        The network in evaluation mode, and its metadata (``threshold``, ``data``, ``seed``, …).
 
     Raises:
-        ModelError: no weights of that name ship.
+        ModelError: there are no such weights.
 
     >>> model, about = load_pretrained("unet")
     >>> model.bands, 0 < about["threshold"] < 1
@@ -81,7 +79,7 @@ def load_pretrained(name: str = "unet") -> tuple[Network, dict[str, Any]]:
     """
     shipped = shipped_weights()
     if name not in shipped:
-        raise ModelError(f"no weights named {name!r} ship; choose {', '.join(shipped)}")
+        raise ModelError(f"weights {name!r} are unknown; choose {', '.join(shipped)}")
     return load_model(shipped[name])
 
 

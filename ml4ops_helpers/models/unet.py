@@ -34,7 +34,7 @@ class ConvNorm(nn.Module):
         outputs: channels out.
         kernel: side of the kernel, pixels.
         stride: 1 or 2.
-        groups: of channels that do not mix.
+        groups: of the convolution.
         active: whether ReLU follows.
         eps: of batch norm.
     """
@@ -56,14 +56,7 @@ class ConvNorm(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Widen, look at the neighbours within each channel, narrow again; what came in is added where it fits.
-
-    Args:
-        inputs: channels in.
-        wide: channels inside; none for a block that doesn't widen.
-        outputs: channels out.
-        stride: 1 or 2.
-    """
+    """Inverted bottleneck: expand to ``wide`` channels (None: don't), depthwise convolution, project; a residual if it fits."""
 
     def __init__(self, inputs: int, wide: int | None, outputs: int, stride: int) -> None:
         super().__init__()
@@ -81,11 +74,7 @@ class Bottleneck(nn.Module):
 
 
 class Encoder(nn.Module):
-    """What is seen at five scales, each half as fine as the one before.
-
-    Args:
-        channels: of the image.
-    """
+    """Encode an image of so many ``channels`` at five scales, each half as fine as the one before."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -104,7 +93,7 @@ class Encoder(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """The image and what is seen of it at each scale, finest first."""
+        """The image and its encoding at each scale, finest first."""
         found = [x]
         for level in self.levels:
             found.append(level(found[-1]))
@@ -112,11 +101,11 @@ class Encoder(nn.Module):
 
 
 class DecoderBlock(nn.Module):
-    """Double the sides, add what the encoder saw at that scale, look at the neighbours twice, drop channels.
+    """Upsample, concatenate the encoding of that scale, convolve twice, drop channels.
 
     Args:
         inputs: channels of the coarser scale.
-        skip: channels of the encoder; 0 at the finest scale, where it saw the image itself.
+        skip: channels of the encoder; 0 at the finest scale.
         outputs: channels out.
         dropout: rate at which channels are dropped in training.
     """
@@ -138,9 +127,9 @@ class DecoderBlock(nn.Module):
 
 
 class UNet(nn.Module):
-    """A U-Net whose logits add to those of a small network on the single pixel.
+    """A U-Net whose logits are added to those of a small network on the single pixel.
 
-    The encoder halves its input at once, so the pixel's own path keeps what is one pixel wide.
+    The first layer of the encoder halves the resolution; the pixel's own path keeps what is one pixel wide.
 
     Args:
         channels: of the image, whose sides are multiples of 32.

@@ -1,9 +1,9 @@
 """From a file to reflectance: bands, rasters, grids, labels, and the products that agencies deliver.
 
-The first room of the house: everything that reads or writes an image goes through here, and nothing here knows of
-models. ``sentinel2`` holds the sensor's constants and indices, ``rasters`` reads and writes GeoTIFFs, ``grids`` says
-where pixels lie and how large they are, ``scene`` reads an image or a label whole, ``products`` opens what agencies
-deliver (Sentinel-2 ``.SAFE``, Landsat, GeoTIFF) window by window, and ``scaling`` turns its numbers into reflectance.
+Every image is read and written here; nothing here knows of models. ``sentinel2`` holds the sensor's constants and
+indices, ``rasters`` reads and writes GeoTIFFs, ``grids`` says where pixels are and how large, ``scene`` reads a whole
+image or label, ``products`` opens what agencies deliver (Sentinel-2 ``.SAFE``, Landsat, GeoTIFF) window by window, and
+``scaling`` converts its values to reflectance.
 """
 
 import lazy_loader

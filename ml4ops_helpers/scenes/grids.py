@@ -1,6 +1,6 @@
 """Grids: where the pixels of a raster lie on Earth, and how large each of them is.
 
-Two rasters may be compared pixel by pixel only on one grid. Explained in ``08_map_the_flood``.
+Rasters can be compared pixel by pixel only if they share a grid. Explained in ``08_map_the_flood``.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from ml4ops_helpers.scenes.rasters import SceneError
 Floats = NDArray[np.float64]
 LONGITUDE_LATITUDE = CRS.from_epsg(4326)
 _LATTICE = 65
-"""Pixels a side whose area is worked out; those between are interpolated, as areas change slowly over a map."""
+"""Area is computed for this many pixels a side and interpolated between them: it changes slowly over a map."""
 _SAME = 0.01
-"""Corners of two equal grids lie at most so far apart, in pixels."""
+"""Largest distance between corners of equal grids, pixels."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Grid:
         transform: from pixel (column, row) to CRS coordinates.
 
     Raises:
-        SceneError: the CRS is missing or unknown, so that nothing could be measured.
+        SceneError: the CRS is missing or unknown.
     """
 
     shape: tuple[int, int]
@@ -49,13 +49,9 @@ class Grid:
         try:
             crs = CRS.from_user_input(self.crs)
         except CRSError as error:
-            raise SceneError(
-                f"{self.crs!r} is no coordinate reference system ({error}); pass one, as EPSG:32630"
-            ) from None
+            raise SceneError(f"{self.crs!r} is not a CRS ({error}); pass one such as EPSG:32630") from None
         if not crs:
-            raise SceneError(
-                "a grid without coordinate reference system has no place on Earth; set the CRS of its file"
-            )
+            raise SceneError("the grid has no CRS, so its location is unknown; set the CRS of its file")
         object.__setattr__(self, "crs", crs)
 
     @property
@@ -86,20 +82,20 @@ class Grid:
 
 
 def _apply(transform: Affine, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
-    """Take coordinates through an affine transform."""
+    """Apply an affine transform to coordinates."""
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     return transform.a * x + transform.b * y + transform.c, transform.d * x + transform.e * y + transform.f
 
 
 def pixel_areas(grid: Grid, rows: slice = slice(None)) -> Floats:
-    """True area of each pixel, whatever the CRS: degrees, or metres stretched by a map projection.
+    """Area of each pixel on the ground, in any CRS: degrees, or metres distorted by a map projection.
 
-    The corners are taken to a cylindrical equal-area projection on the WGS 84 ellipsoid, in which rectangles of
-    longitude and latitude stay rectangles (Snyder 1987, DOI 10.3133/pp1395).
+    Corners are projected to a cylindrical equal-area projection on the WGS 84 ellipsoid (Snyder 1987,
+    DOI 10.3133/pp1395).
 
     Args:
-        grid: whose pixels.
-        rows: which of its rows; default all.
+        grid: the grid.
+        rows: rows to compute; default all.
 
     Returns:
         Square metres, float64 ``(rows, width)``.
@@ -112,31 +108,27 @@ def pixel_areas(grid: Grid, rows: slice = slice(None)) -> Floats:
     at_rows, at_columns = (np.unique(np.linspace(0, n - 1, _LATTICE).astype(int)) for n in grid.shape)
     across = np.array([np.interp(np.arange(width), at_columns, line) for line in _areas_at(grid, at_rows, at_columns)])
     wanted = np.arange(height)[rows]
-    place = np.interp(wanted, at_rows, np.arange(len(at_rows)))  # between which two rows of the lattice
+    place = np.interp(wanted, at_rows, np.arange(len(at_rows)))  # fractional row of the lattice
     below, above = np.floor(place).astype(int), np.ceil(place).astype(int)
     weight = (place - below)[:, None]
     return np.asarray(across[below] * (1 - weight) + across[above] * weight)
 
 
 def _areas_at(grid: Grid, rows: NDArray[np.int_], columns: NDArray[np.int_]) -> Floats:
-    """Areas of the pixels where these rows and columns cross, by the shoelace formula."""
+    """Areas of the pixels at these rows and columns, by the shoelace formula."""
     equal_area = CRS.from_string(f"+proj=cea +lon_0={grid.centre[0]:.6f} +datum=WGS84 +units=m")
     c, r = np.meshgrid(columns, rows)
     corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
     x, y = _apply(grid.transform, c[..., None] + corners[:, 0], r[..., None] + corners[:, 1])
     flat = to_crs(grid.crs, equal_area, np.ravel(x), np.ravel(y))
     easting, northing = (np.reshape(values, (*c.shape, 4)) for values in flat)
-    dx, dy = easting - easting[..., :1], northing - northing[..., :1]  # small numbers lose fewer digits
+    dx, dy = easting - easting[..., :1], northing - northing[..., :1]  # small numbers keep more digits
     doubled = (dx * np.roll(dy, -1, -1) - np.roll(dx, -1, -1) * dy).sum(axis=-1)
     return np.asarray(np.abs(doubled) / 2)
 
 
 def union_grid(grids: Iterable[Grid]) -> Grid:
-    """The grid that covers all: CRS, pixels and alignment of the first, stretched over the others.
-
-    Args:
-        grids: at least one, in any CRS.
-    """
+    """The grid that covers all grids (one or more, in any CRS), with the CRS, pixels and alignment of the first."""
     first, *others = grids
     boxes = [first.bounds, *(transform_bounds(g.crs, first.crs, *g.bounds) for g in others)]
     left, bottom, right, top = np.transpose(boxes)

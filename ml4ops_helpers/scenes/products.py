@@ -1,7 +1,7 @@
-"""Satellite products as they come: GeoTIFFs of Sentinel-2 or Landsat 8/9, ``.SAFE`` folders, folders of Landsat bands.
+"""Satellite products as delivered: GeoTIFFs of Sentinel-2 or Landsat 8/9, ``.SAFE`` folders, folders of Landsat bands.
 
-However a product stores its bands, it is read as reflectance, window by window, in the bands that a network wants.
-What is ambiguous is refused with a question, never guessed. Explained in ``05_run_inference``.
+A product is read as reflectance, window by window, in the bands that a network needs. What is ambiguous is rejected
+with a question, never guessed. Explained in ``05_run_inference``.
 """
 
 from __future__ import annotations
@@ -36,23 +36,22 @@ LANDSAT: dict[str, str] = {
     "SR_B6": "B11",
     "SR_B7": "B12",
 }
-"""Surface reflectance bands of Landsat 8 and 9, and the Sentinel-2 band that each stands for."""
-
+"""Surface reflectance bands of Landsat 8 and 9, and the Sentinel-2 band that each corresponds to."""
 
 Layers = tuple[tuple[rasterio.DatasetReader, int], ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """A product that is open for reading.
+    """An open product.
 
     Attributes:
         path: file or folder.
-        shape: height and width, pixels of the finest band asked.
+        shape: height and width, pixels of the finest band.
         crs: coordinate reference system.
         transform: from pixel to CRS coordinates.
-        layers: file and one-based band of each band asked.
-        scaling: from what is stored to reflectance.
+        layers: file and one-based position of each requested band.
+        scaling: from stored values to reflectance.
     """
 
     path: Path
@@ -70,7 +69,7 @@ class Product:
         return np.asarray(reflectance, np.float32)
 
     def stored(self, window: Window) -> tuple[Float, NDArray[np.bool_]]:
-        """Values of a window as the files hold them, and where no band has data."""
+        """Stored values of a window, and a mask of the pixels where no band has data."""
         values = np.empty((len(self.layers), window.height, window.width), np.float32)
         missing = np.ones(values.shape[1:], bool)
         start = 0
@@ -85,9 +84,9 @@ class Product:
 
 
 def _read(source: rasterio.DatasetReader, bands: list[int], window: Window, shape: tuple[int, int], out: Float) -> None:
-    """Fill ``out`` from a file, whose pixels may be coarser than the grid's: each then stands for several.
+    """Fill ``out`` from a file; pixels coarser than the grid's are repeated.
 
-    All bands at once: where they are interleaved, one after the other would decode the file as often.
+    All bands at once: interleaved bands read one by one would decode the file once for each.
     """
     down, across = source.height / shape[0], source.width / shape[1]
     place = Window(window.col_off * across, window.row_off * down, window.width * across, window.height * down)
@@ -105,16 +104,15 @@ def open_product(
 
     Args:
         path: a GeoTIFF, a ``.SAFE`` folder or a folder of Landsat bands (``…_SR_B2.TIF``, …).
-        bands: which bands, Sentinel-2 names.
-        names: what the bands of a GeoTIFF are, in order (Sentinel-2 names, or ``SR_B2`` and so on for Landsat), where
-            the file does not name them.
-        offset: ``RADIO_ADD_OFFSET`` of the product (0 or −1000) where the file does not tell it.
+        bands: bands to read, Sentinel-2 names.
+        names: bands of a GeoTIFF that doesn't name them, in order: Sentinel-2 names, or ``SR_B2`` … for Landsat.
+        offset: ``RADIO_ADD_OFFSET`` of the product (0 or −1000) where the file doesn't declare it.
 
     Yields:
         The open product.
 
     Raises:
-        SceneError: it cannot be read, lacks a band, has no place on Earth, or its values could mean several things.
+        SceneError: it cannot be read, lacks a band, is not georeferenced, or its values are ambiguous.
     """
     path = Path(path)
     with ExitStack() as stack:
@@ -140,26 +138,26 @@ def _geotiff(
     available = [LANDSAT.get(name, name) for name in names]
     _check_bands(path, bands, available)
     product = _product(path, tuple((source, available.index(band) + 1) for band in bands), Scaling(1, 0))
-    cirrus = tuple((source, i + 1) for i, name in enumerate(names) if name == "B10")  # shows best if there is an offset
+    cirrus = tuple((source, i + 1) for i, name in enumerate(names) if name == "B10")  # shows an offset best
     sample = _sample(replace(product, layers=product.layers + cirrus))
     return replace(product, scaling=decide_scaling(path, sample, source, any(n in LANDSAT for n in names), offset))
 
 
 def _names(path: Path, source: rasterio.DatasetReader, names: Sequence[str] | None) -> Sequence[str]:
-    """What the bands are: as passed, else their descriptions, else the thirteen of Level-1C in order."""
+    """Names of the bands: as passed, else their descriptions, else the thirteen of Level-1C in order."""
     if names is None and all(source.descriptions):
         names = source.descriptions
     if names is None and source.count == len(BANDS):
         names = BANDS
     if names is None:
-        raise SceneError(f"{path}: {source.count} bands without names; say what they are, such as --bands B2,B3,B4,B8")
+        raise SceneError(f"{path}: {source.count} bands without names; name them, such as --bands B2,B3,B4,B8")
     unknown = [name for name in names if name not in BANDS and name not in LANDSAT]
     if len(names) != source.count or len(set(names)) != len(names):
-        raise SceneError(f"{path}: {source.count} bands, but the names {', '.join(names)}; give each its own (--bands)")
+        raise SceneError(f"{path}: {source.count} bands, but names {', '.join(names)}; pass one name a band (--bands)")
     if len(unknown) == len(names):
         raise SceneError(
             f"{path}: bands named {', '.join(names)}; expected Sentinel-2 names ({', '.join(BANDS)}) or Landsat's "
-            f"({', '.join(LANDSAT)}): say what they are with --bands"
+            f"({', '.join(LANDSAT)}): name them with --bands"
         )
     return names
 
@@ -167,13 +165,11 @@ def _names(path: Path, source: rasterio.DatasetReader, names: Sequence[str] | No
 def _check_bands(path: Path, bands: Sequence[str], available: Sequence[str]) -> None:
     missing = [band for band in bands if band not in available]
     if missing:
-        raise SceneError(
-            f"{path}: no band {', '.join(missing)}; it has {', '.join(available)}. Choose a model of other bands"
-        )
+        raise SceneError(f"{path}: no band {', '.join(missing)}; it has {', '.join(available)}. Choose another model")
 
 
 def _safe(stack: ExitStack, folder: Path, bands: Sequence[str]) -> Product:
-    """The JPEG 2000 files of a Sentinel-2 product, each band in its finest resolution."""
+    """The JPEG 2000 files of a Sentinel-2 product, each band at its finest resolution."""
     granules = [granule for granule in folder.glob("GRANULE/*") if granule.is_dir()]
     if len(granules) != 1:
         raise SceneError(f"{folder}: {len(granules)} granules in GRANULE; expected one: unpack the product again")
@@ -187,7 +183,7 @@ def _safe(stack: ExitStack, folder: Path, bands: Sequence[str]) -> Product:
 
 
 def _safe_offset(folder: Path) -> int:
-    """The offset that the product's metadata declare; before processing baseline 04.00 they declare none."""
+    """The offset in the product's metadata, which declare none before processing baseline 04.00."""
     metadata = sorted(folder.glob("MTD_MSIL*.xml"))
     if not metadata:
         raise SceneError(f"{folder}: no MTD_MSIL1C.xml or MTD_MSIL2A.xml; unpack the product again")
@@ -197,7 +193,7 @@ def _safe_offset(folder: Path) -> int:
         raise SceneError(f"{metadata[0]}: not readable ({error}); unpack the product again") from error
     offsets = {int(e.text or 0) for e in root.iter() if e.tag in ("RADIO_ADD_OFFSET", "BOA_ADD_OFFSET")}
     if len(offsets) > 1:
-        raise SceneError(f"{metadata[0]}: bands have different offsets, {sorted(offsets)}; such products are not known")
+        raise SceneError(f"{metadata[0]}: bands have different offsets, {sorted(offsets)}; this is not supported")
     return offsets.pop() if offsets else 0
 
 
@@ -210,19 +206,17 @@ def _landsat(stack: ExitStack, folder: Path, bands: Sequence[str]) -> Product:
         if file.name.upper().endswith((f"_{name}.TIF", f"_{name}.TIFF"))
     }
     if not files:
-        raise SceneError(
-            f"{folder}: neither a .SAFE folder nor one of Landsat bands (…_SR_B2.TIF of Collection 2, Level 2)"
-        )
+        raise SceneError(f"{folder}: neither a .SAFE folder nor Landsat bands (…_SR_B2.TIF, Collection 2 Level 2)")
     _check_bands(folder, bands, list(files))
     layers = tuple((stack.enter_context(open_raster(files[band])), 1) for band in bands)
     return _product(folder, layers, LANDSAT_SCALING)
 
 
 def _sample(product: Product) -> Float:
-    """Stored values of pixels with data, ``(bands, n)``: from small windows all over, else from wherever data are."""
+    """Stored values of pixels with data, ``(bands, n)``: from small windows on a grid, else the first data found."""
     height, width = product.shape
     side = (min(height, 32), min(width, 32))
-    # Few windows, in the middle of as many parts: each may cost the decoding of a block.
+    # Few windows, one in the middle of each part: each may decode a block.
     starts = [
         ((np.arange(5) + 0.5) / 5 * n - s / 2).clip(0).astype(int) for n, s in zip(product.shape, side, strict=True)
     ]
@@ -238,7 +232,7 @@ def _sample(product: Product) -> Float:
     for window in everywhere:
         if (values := _with_data(product, window)).size:
             return values
-    raise SceneError(f"{product.path}: no data at all, every pixel is 0 or no-data; leave the file out")
+    raise SceneError(f"{product.path}: no data, every pixel is 0 or no-data; leave the file out")
 
 
 def _with_data(product: Product, window: Window) -> Float:

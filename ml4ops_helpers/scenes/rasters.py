@@ -1,6 +1,6 @@
-"""Raster files: open, write and read windows of GeoTIFF, whatever they hold.
+"""Raster files: open and write GeoTIFFs, read windows of them.
 
-Arrays are band-first, ``(bands, height, width)``. What a scene or a label must look like is in ``scenes``.
+Arrays are band-first, ``(bands, height, width)``. What a scene or a label must look like is in ``scene``.
 Explained in ``02_explore_the_data``.
 """
 
@@ -13,8 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -25,25 +24,18 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 Raster = NDArray[Any]
-_COMPRESSION: dict[str, dict[str, Any]] = {
-    "zstd": {"compress": "zstd", "zstd_level": 1},
-    "deflate": {"compress": "deflate", "zlevel": 1},
-}
 
 
 class SceneError(ValueError):
-    """A file is not what it must be; the message names the file, what is wrong and what to do."""
+    """A file cannot be used; the message names it, says what is wrong and what to do."""
 
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
-    """Give a temporary name beside ``path``; rename it to ``path`` at the end, or remove it when the block raises.
+    """Replace a file atomically: yield a temporary path beside it, rename that at the end, remove it on an error.
 
     Args:
-        path: the file to be written; its folder is made when missing.
-
-    Yields:
-        The temporary path, to be written inside the block.
+        path: the file to write; its folder is made if missing.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -64,17 +56,14 @@ def replacing(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def open_raster(path: Path | str, driver: str = "GTiff") -> Iterator[rasterio.DatasetReader]:
-    """Open a raster for reading; every failure inside the block becomes a ``SceneError``.
+    """Open a raster for reading; rasterio's errors inside the block become a ``SceneError``.
 
     Args:
         path: the file.
         driver: GDAL's name of the format that it must have.
 
-    Yields:
-        The open rasterio dataset.
-
     Raises:
-        SceneError: the file is missing, has another format (a renamed JPEG, say) or ends before its data do.
+        SceneError: the file is missing, truncated or of another format (a renamed JPEG, say).
     """
     try:
         with _open(path, driver) as source:
@@ -92,10 +81,10 @@ def _open(path: Path | str, driver: str = "GTiff") -> rasterio.DatasetReader:
 
 
 def unreadable(path: Path | str, error: RasterioError) -> SceneError:
-    """What a user is told when GDAL fails on a file."""
+    """The error that a user sees when GDAL fails on a file."""
     cause = error.__cause__ or error
     kind = "JPEG 2000" if str(path).endswith(".jp2") else "GeoTIFF"
-    return SceneError(f"{path}: not a readable {kind} ({cause}); it is cut short or of another format: fetch it again")
+    return SceneError(f"{path}: not a readable {kind} ({cause}); it is truncated or of another format: fetch it again")
 
 
 def write_raster(
@@ -107,13 +96,11 @@ def write_raster(
     names: Sequence[str] | None = None,
     nodata: float | None = None,
     tags: Mapping[str, object] | None = None,
-    tile: int = 256,
-    compress: Literal["zstd", "deflate"] = "zstd",
 ) -> Path:
-    """Write a tiled, compressed GeoTIFF; it appears under its name only when it is whole.
+    """Write a tiled, compressed GeoTIFF, atomically.
 
-    Each band is stored apart, so that reading five of thirteen bands decodes five; level 1 of Zstandard writes and
-    reads faster than Deflate and is as small (``benchmarks/windows.py``).
+    Bands are stored separately, so that reading five of thirteen decodes five; level 1 of Zstandard writes and reads
+    faster than Deflate and is as small (``benchmarks/windows.py``).
 
     Args:
         path: the file to write; an existing one is replaced.
@@ -123,14 +110,12 @@ def write_raster(
         names: band descriptions, one a band.
         nodata: value of pixels without data.
         tags: dataset tags, such as ``{"RADIO_ADD_OFFSET": -1000}``.
-        tile: side of the square tiles, pixels, a multiple of 16.
-        compress: Zstandard, or Deflate for old readers.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: the array has not two or three dimensions, or the names are not one a band.
+        ValueError: the array has other than two or three dimensions, or not one name a band.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -145,9 +130,9 @@ def write_raster(
     if x.ndim != 3 or (names is not None and len(names) != len(x)):
         raise ValueError(f"{path}: expected (bands, height, width) and one name a band, got {x.shape} and {names}")
     predictor = 3 if np.issubdtype(x.dtype, np.floating) else 2
-    layout = {"tiled": True, "blockxsize": tile, "blockysize": tile, "interleave": "band", "predictor": predictor}
+    layout = {"tiled": True, "blockxsize": 256, "blockysize": 256, "interleave": "band", "predictor": predictor}
     size = {"count": x.shape[0], "height": x.shape[1], "width": x.shape[2], "dtype": x.dtype}
-    options = size | layout | _COMPRESSION[compress]
+    options: dict[str, Any] = size | layout | {"compress": "zstd", "zstd_level": 1}
     with (
         replacing(path) as temporary,
         rasterio.open(temporary, "w", driver="GTiff", crs=crs, transform=transform, nodata=nodata, **options) as sink,
@@ -159,7 +144,7 @@ def write_raster(
 
 
 def tile_windows(shape: tuple[int, int], size: int, stride: int | None = None) -> list[Window]:
-    """Square windows that cover a scene, row by row; the last of a row or column is moved inward to stay inside.
+    """Square windows that cover a scene, row by row; the last of a row or column is shifted inward.
 
     Args:
         shape: height and width of the scene, pixels.
@@ -167,7 +152,7 @@ def tile_windows(shape: tuple[int, int], size: int, stride: int | None = None) -
         stride: step between windows, pixels, 1 to ``size``; default ``size``.
 
     Raises:
-        ValueError: a window is larger than the scene, or the stride would leave gaps.
+        ValueError: a window is larger than the scene, or the stride leaves gaps.
 
     >>> [(w.row_off, w.col_off) for w in tile_windows((4, 6), 4)]
     [(0, 0), (0, 2)]
@@ -180,13 +165,13 @@ def tile_windows(shape: tuple[int, int], size: int, stride: int | None = None) -
 
 
 class WindowReader:
-    """Read windows of many files; the files used last stay open.
+    """Read windows of many files; the most recently used files stay open.
 
-    Opening a file and decoding its tiles anew for each window is what makes a loader slow. A reader may be sent to
-    the workers of a ``DataLoader``: every process opens its own handles. Threads take turns.
+    Reopening a file and decoding its tiles again for each window would make a loader slow. A reader can be sent to the
+    workers of a ``DataLoader``: each process opens its own handles. Threads take turns.
 
     Args:
-        max_open: how many files stay open.
+        max_open: number of files kept open.
     """
 
     def __init__(self, max_open: int = 64) -> None:
@@ -199,18 +184,15 @@ class WindowReader:
         self._pid = os.getpid()
 
     def read(self, path: Path | str, window: Window | None = None, positions: Sequence[int] | None = None) -> Raster:
-        """Values of a window.
+        """Values of a window, ``(bands, height, width)`` in the file's type.
 
         Args:
             path: the GeoTIFF.
-            window: which pixels; default all.
+            window: pixels to read; default all.
             positions: zero-based band positions; default all bands.
 
-        Returns:
-            ``(bands, height, width)`` in the file's type.
-
         Raises:
-            SceneError: the file cannot be read, or the window reaches beyond it.
+            SceneError: the file cannot be read, or the window extends beyond it.
         """
         if self._pid != os.getpid():
             self._reset()
@@ -231,18 +213,6 @@ class WindowReader:
         self._handles.move_to_end(path)
         return self._handles[path]
 
-    def close(self) -> None:
-        """Close every file; the reader opens them again when asked."""
-        with self._lock:
-            while self._handles:
-                self._handles.popitem()[1].close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
-
     def __getstate__(self) -> dict[str, int]:
         return {"max_open": self.max_open}
 
@@ -253,4 +223,4 @@ class WindowReader:
 def _inside(path: Path | str, window: Window, shape: tuple[int, int]) -> None:
     bottom, right = window.row_off + window.height, window.col_off + window.width
     if window.row_off < 0 or window.col_off < 0 or bottom > shape[0] or right > shape[1]:
-        raise SceneError(f"{path}: {window} reaches beyond the scene of {shape[0]}×{shape[1]} pixels")
+        raise SceneError(f"{path}: {window} extends beyond the scene of {shape[0]}×{shape[1]} pixels")

@@ -1,4 +1,4 @@
-"""What the values of a file mean: reflectance, or digital numbers with or without an offset.
+"""Scaling of stored values to reflectance: what the file holds, with or without an offset.
 
 Explained in ``05_run_inference``.
 """
@@ -16,11 +16,11 @@ from ml4ops_helpers.scenes.scene import OFFSETS
 from ml4ops_helpers.scenes.sentinel2 import QUANTIFICATION, Float
 
 OFFSET_TAGS = ("RADIO_ADD_OFFSET", "BOA_ADD_OFFSET")
-"""Where Level-1C and Level-2A say which offset they carry."""
+"""Tags in which Level-1C and Level-2A declare their offset."""
 MAX_PLAUSIBLE_REFLECTANCE = 2.5
-"""Reflectance that all but a hundredth of a scene stays below, clouds and sun glint included."""
+"""99 % of the reflectance of a scene is below this, clouds and sun glint included."""
 DARK = 950
-"""With the +1000 of baseline 04.00 hardly a digital number is below about 1000; without, dark pixels are."""
+"""With the +1000 of baseline 04.00 hardly any digital number is below about 1000; without it, dark pixels are."""
 
 
 @dataclass(frozen=True)
@@ -38,23 +38,20 @@ LANDSAT_SCALING = Scaling(2.75e-5, -0.2)
 def decide_scaling(
     path: Path, sample: Float, source: rasterio.DatasetReader, landsat: bool, offset: int | None
 ) -> Scaling:
-    """Decide what the values of a GeoTIFF mean, from its metadata and their range.
+    """Scaling of a GeoTIFF, from its metadata and the range of its values.
 
     Args:
         path: for messages.
         sample: stored values of pixels with data, ``(bands, n)``.
         source: the open file, for its type, scales and tags.
         landsat: whether its bands are Landsat's.
-        offset: what the caller says of it, 0 or −1000.
-
-    Returns:
-        From stored value to reflectance.
+        offset: as passed by the caller, 0 or −1000.
 
     Raises:
-        SceneError: the range fits no meaning, or two; the message says which question is open.
+        SceneError: the range fits no scaling, or two; the message asks for what is missing.
     """
     factor, addend = source.scales[0], source.offsets[0]
-    if (factor, addend) != (1.0, 0.0):  # the file itself says it
+    if (factor, addend) != (1.0, 0.0):  # declared by the file
         scaling = Scaling(factor, addend)
     elif (
         np.issubdtype(np.dtype(source.dtypes[0]), np.floating)
@@ -70,7 +67,7 @@ def decide_scaling(
 
 
 def _reflectance_offset(path: Path, sample: Float, given: int | None) -> int:
-    """The offset left in reflectance when digital numbers were divided: 0 unless the caller says otherwise."""
+    """The offset left in reflectance when digital numbers were divided by 10 000: 0 unless the caller passes one."""
     dark = float(np.nanpercentile(sample, 1, axis=1).min()) * QUANTIFICATION < DARK
     if given is None and not dark:
         raise SceneError(
@@ -83,13 +80,13 @@ def _reflectance_offset(path: Path, sample: Float, given: int | None) -> int:
 
 
 def _offset(path: Path, sample: Float, source: rasterio.DatasetReader, given: int | None) -> int:
-    """The offset of digital numbers: declared by metadata or caller, if the values agree; else 0 if they show it."""
+    """The offset of digital numbers: declared by metadata or caller, if the values agree; else 0 if they show that."""
     tags = source.tags()
     tag = next((tags[name] for name in OFFSET_TAGS if name in tags), None)
     try:
         declared = given if tag is None else int(float(tag))
     except ValueError:
-        raise SceneError(f"{path}: its tag says offset {tag!r}, expected 0 or -1000; correct the tag") from None
+        raise SceneError(f"{path}: offset tag {tag!r}, expected 0 or -1000; correct the tag") from None
     if given is not None and given != declared:
         raise SceneError(f"{path}: --offset {given}, but its metadata say {declared}; correct one")
     if declared is not None and declared not in OFFSETS:

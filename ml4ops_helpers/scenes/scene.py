@@ -1,4 +1,4 @@
-"""Scenes and labels: read them from disk and refuse what would train a model on rubbish.
+"""Scenes and labels: read them from disk and reject what would spoil training.
 
 A scene is a Sentinel-2 Level-1C image in digital numbers; a label is its ground truth in the two-channel (version 2)
 code. Explained in ``02_explore_the_data``.
@@ -18,24 +18,13 @@ from numpy.typing import ArrayLike, NDArray
 from rasterio.crs import CRS
 from rasterio.windows import Window
 
-from ml4ops_helpers.scenes.rasters import Raster, SceneError, WindowReader, open_raster, write_raster
+from ml4ops_helpers.scenes.rasters import Raster, SceneError, open_raster
 from ml4ops_helpers.scenes.sentinel2 import BANDS, CLOUD, Codes, Float, select_bands, to_reflectance
-
-__all__ = [
-    "Scene",
-    "SceneError",
-    "WindowReader",
-    "from_sen1floods11",
-    "read_label",
-    "read_scene",
-    "to_v2",
-    "write_raster",
-]
 
 OFFSETS = (0, -1000)
 """Values of ``RADIO_ADD_OFFSET``: before processing baseline 04.00, and since."""
 _CIRRUS_WITH_OFFSET = 950
-"""Without the offset the cirrus band is almost dark somewhere in any scene; with it nothing is below about 1000."""
+"""Without the offset, the cirrus band is almost dark somewhere in any scene; with it, nothing is below about 1000."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +38,7 @@ class Scene:
         transform: from pixel to CRS coordinates.
         valid: bool ``(height, width)``; False where no band has data.
         offset: ``RADIO_ADD_OFFSET``, 0 or −1000.
-        path: where it was read from.
+        path: its file.
     """
 
     image: Raster
@@ -84,14 +73,14 @@ def read_scene(
 
     Args:
         path: a GeoTIFF of digital numbers.
-        bands: which bands, a key of ``BAND_SETS`` or band names; default all of the file's.
-        window: which pixels; default all.
-        offset: ``RADIO_ADD_OFFSET`` of the product (0 or −1000) where the file has no tag that says so.
-        names: what the file's bands are, in order, where the file neither names them nor has all thirteen.
+        bands: bands to read, a key of ``BAND_SETS`` or band names; default all of the file's.
+        window: pixels to read; default all.
+        offset: ``RADIO_ADD_OFFSET`` of the product (0 or −1000) where the file has no such tag.
+        names: names of the file's bands, in order, where the file neither names them nor has all thirteen.
 
     Raises:
-        SceneError: the file cannot be read, has unknown bands, another type than integers, no CRS or transform,
-            no data, values that are no digital numbers, or a baseline offset that nothing declares.
+        SceneError: the file cannot be read, has unknown bands, a non-integer type, no CRS or transform, no data,
+            values that are not digital numbers, or an undeclared baseline offset.
         ValueError: ``bands`` names a band that does not exist.
     """
     path = Path(path)
@@ -124,17 +113,17 @@ def _check_header(path: Path, source: rasterio.DatasetReader) -> None:
 
 
 def check_georeference(path: Path, source: rasterio.DatasetReader) -> None:
-    """Raise ``SceneError`` when a raster has no place on Earth."""
+    """Raise ``SceneError`` if a raster has no CRS or no transform."""
     if source.crs is None:
         raise SceneError(
             f"{path}: no coordinate reference system; set it, for example `rio edit-info --crs EPSG:32630`"
         )
     if source.transform.is_identity:
-        raise SceneError(f"{path}: no geotransform, so its place on Earth is unknown; export it again, georeferenced")
+        raise SceneError(f"{path}: no geotransform, so its location is unknown; export it again, georeferenced")
 
 
 def _band_names(path: Path, source: rasterio.DatasetReader, names: Sequence[str] | None) -> tuple[str, ...]:
-    """What the file's bands are: as passed, else its descriptions, else all thirteen in order."""
+    """Names of the file's bands: as passed, else its descriptions, else all thirteen in order."""
     if names is not None:
         found = tuple(names)
     elif all(source.descriptions):
@@ -142,9 +131,7 @@ def _band_names(path: Path, source: rasterio.DatasetReader, names: Sequence[str]
     elif source.count == len(BANDS):
         found = BANDS
     else:
-        raise SceneError(
-            f"{path}: {source.count} bands without names, expected 13 (B1…B12); pass names=… to say what they are"
-        )
+        raise SceneError(f"{path}: {source.count} bands without names, expected 13 (B1…B12); pass names=… to name them")
     if len(found) != source.count or len(set(found)) != len(found) or not set(found) <= set(BANDS):
         raise SceneError(
             f"{path}: {source.count} bands, named {', '.join(found)}; expected one Sentinel-2 name a band, "
@@ -154,21 +141,21 @@ def _band_names(path: Path, source: rasterio.DatasetReader, names: Sequence[str]
 
 
 def _baseline_offset(path: Path, source: rasterio.DatasetReader, available: tuple[str, ...], given: int | None) -> int:
-    """The offset that the file's tag or the caller declares; 0 where nobody does and the cirrus band agrees."""
+    """The offset that the file's tag or the caller declares; 0 where neither does and the cirrus band agrees."""
     tag = source.tags().get("RADIO_ADD_OFFSET")
     try:
         declared = given if tag is None else int(float(tag))
     except ValueError:
         raise SceneError(f"{path}: tag RADIO_ADD_OFFSET is {tag!r}, expected 0 or -1000; correct the tag") from None
     if given is not None and given != declared:
-        raise SceneError(f"{path}: offset={given} passed, but its tag RADIO_ADD_OFFSET says {declared}; correct one")
+        raise SceneError(f"{path}: offset={given} passed, but its tag RADIO_ADD_OFFSET is {declared}; correct one")
     if declared is not None and declared not in OFFSETS:
         raise SceneError(f"{path}: RADIO_ADD_OFFSET {declared} is unknown; it is 0 or -1000")
     low, high = _cirrus_range(source, available)
     if declared is None and low >= _CIRRUS_WITH_OFFSET:
         raise SceneError(
             f"{path}: no cirrus value (B10) below {_CIRRUS_WITH_OFFSET}: it carries the +1000 of processing baseline "
-            "04.00 undeclared; pass offset=-1000 (or offset=0 if the product's metadata say so)"
+            "04.00 undeclared; pass offset=-1000 (or offset=0 if the product's metadata declare it)"
         )
     if declared == -1000 and high < _CIRRUS_WITH_OFFSET:
         raise SceneError(
@@ -179,7 +166,7 @@ def _baseline_offset(path: Path, source: rasterio.DatasetReader, available: tupl
 
 
 def _cirrus_range(source: rasterio.DatasetReader, available: tuple[str, ...]) -> tuple[float, float]:
-    """1st and 99th percentile of the cirrus band over a thumbnail; 0 and infinity where nothing can be said."""
+    """1st and 99th percentile of the cirrus band over a thumbnail; 0 and infinity where it has no data."""
     if "B10" not in available:
         return 0, np.inf
     thumbnail = tuple(min(n, 256) for n in source.shape)
@@ -198,13 +185,13 @@ def _check_values(path: Path, image: Raster, valid: NDArray[np.bool_], bands: Se
     picture = high <= 255 and bool({"B1", "B2", "B3", "B4"} & set(bands))
     if low < 0 or mean > 20_000 or picture:
         raise SceneError(
-            f"{path}: values {low} to {high}, mean {mean:.0f}, are no digital numbers of Level-1C "
+            f"{path}: values {low} to {high}, mean {mean:.0f}, are not digital numbers of Level-1C "
             "(reflectance × 10 000, no-data 0); export it again"
         )
 
 
 def to_v2(label: ArrayLike) -> Codes:
-    """Turn a one-channel (version 1) label into the two-channel code; what lies under a cloud stays unknown.
+    """Convert a one-channel (version 1) label to version 2, two channels; the ground under a cloud stays unknown.
 
     Args:
         label: ``(height, width)``, 0 invalid, 1 land, 2 water, 3 cloud.
@@ -220,7 +207,7 @@ def to_v2(label: ArrayLike) -> Codes:
 
 
 def from_sen1floods11(label: ArrayLike) -> Codes:
-    """Turn a Sen1Floods11 label into the two-channel code; its −1 is no data and also cloud, so both become invalid.
+    """Convert a Sen1Floods11 label to version 2; its −1 is no data or cloud, so both become invalid.
 
     Args:
         label: ``(height, width)``, −1 no data, 0 not water, 1 water.
@@ -240,18 +227,18 @@ def read_label(
     *,
     codes: Literal["worldfloods", "sen1floods11"] = "worldfloods",
 ) -> Codes:
-    """Read a label and check that it lies on the grid of its scene.
+    """Read a label and check that it is on the grid of its scene.
 
     Args:
         path: a GeoTIFF of codes: WorldFloods, two-channel (version 2) or one-channel (version 1), or Sen1Floods11.
-        like: the scene, or its file, whose grid the label must share; None leaves that unchecked.
-        codes: whose codes they are.
+        like: the scene, or its file, whose grid the label must share; None skips this check.
+        codes: the data set whose codes the file holds.
 
     Returns:
         uint8 ``(2, height, width)``, version 2.
 
     Raises:
-        SceneError: the file cannot be read, lies on another grid, or holds unknown codes.
+        SceneError: the file cannot be read, is on another grid, or holds unknown codes.
     """
     path = Path(path)
     with open_raster(path) as source:
@@ -266,13 +253,13 @@ def read_label(
     if not np.isin(found, known).all():
         raise SceneError(
             f"{path}: codes {', '.join(map(str, found[:8]))}; expected {', '.join(map(str, known))}. "
-            'Labels of -1, 0 and 1 are read with codes="sen1floods11"'
+            'Read labels of -1, 0 and 1 with codes="sen1floods11"'
         )
     return as_version_2(label, codes)
 
 
 def as_version_2(label: Raster, codes: Literal["worldfloods", "sen1floods11"]) -> Codes:
-    """A label as its file holds it, ``(channels, height, width)``, in version 2, uint8 ``(2, height, width)``.
+    """Convert a label as stored, ``(channels, height, width)``, to version 2, uint8 ``(2, height, width)``.
 
     >>> as_version_2(np.array([[[1, 3]]]), "worldfloods").tolist()
     [[[1, 2]], [[1, 0]]]
@@ -293,7 +280,7 @@ def _check_grid(path: Path, source: rasterio.DatasetReader, like: Scene | Path |
     elif source.crs != crs:
         problem = f"{source.crs}, the image {crs}"
     elif (shift := _shift(source.transform, transform, shape)) > 0.01:
-        problem = f"its corners lie {shift:.2f} pixels off the image's"
+        problem = f"its corners are {shift:.2f} pixels off the image's"
     else:
         return
     raise SceneError(f"{path}: not on the grid of {name}: {problem}; reproject the label onto the image")

@@ -1,4 +1,4 @@
-"""Sentinel-2 knowledge: bands, class codes, reflectance, spectral indices, composites.
+"""Sentinel-2: bands, class codes, reflectance, spectral indices, composites.
 
 Arrays of images are band-first, ``(bands, height, width)``. Reflectance is dimensionless, 0 to about 1.
 Explained in ``02_explore_the_data``.
@@ -38,7 +38,7 @@ BAND_SETS: dict[str, tuple[str, ...]] = {
     "bgriswirs": ("B2", "B3", "B4", "B8", "B11", "B12"),
     "sub_20": ("B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B11", "B12"),
 }
-"""Named band sets of the field. ``bgriswir`` is the default: five bands that every optical sensor has."""
+"""Named band sets. ``bgriswir`` is the default: five bands that every optical sensor has."""
 
 QUANTIFICATION = 10_000
 """Digital numbers per unit of reflectance."""
@@ -52,16 +52,6 @@ WORLDFLOODS_MEAN: dict[str, float] = dict(
     )
 )  # fmt: skip
 """Mean digital number of each band over WorldFloods, clouds included."""
-
-WORLDFLOODS_STD: dict[str, float] = dict(
-    zip(
-        BANDS,
-        (2634.44, 2794.10, 2549.49, 2811.78, 2776.93, 2632.14, 2657.43, 2500.48, 2589.29, 1820.90, 761.36, 1500.03,
-         1241.98),
-        strict=True,
-    )
-)  # fmt: skip
-"""Standard deviation of the digital number of each band over WorldFloods, clouds included."""
 
 INVALID, LAND, WATER, CLOUD = 0, 1, 2, 3
 """Version-1 label codes, one channel."""
@@ -81,10 +71,10 @@ def select_bands(bands: str | Sequence[str]) -> tuple[str, ...]:
         bands: a key of ``BAND_SETS`` or a sequence of band names.
 
     Returns:
-        The band names, in the order asked.
+        The band names, in the requested order.
 
     Raises:
-        ValueError: a name is neither a set nor a Sentinel-2 band, or a band is named twice.
+        ValueError: a name is neither a set nor a Sentinel-2 band, or is a duplicate.
 
     >>> select_bands("bgri")
     ('B2', 'B3', 'B4', 'B8')
@@ -99,22 +89,19 @@ def select_bands(bands: str | Sequence[str]) -> tuple[str, ...]:
             f"{', '.join(unknown) or 'an empty list'}: not Sentinel-2 bands; choose from {', '.join(BANDS)}"
         )
     if len(set(bands)) != len(bands):
-        raise ValueError(f"bands named twice in {', '.join(bands)}")
+        raise ValueError(f"duplicate bands in {', '.join(bands)}; name each once")
     return tuple(bands)
 
 
 def band_positions(bands: str | Sequence[str], available: Sequence[str] = BANDS) -> list[int]:
-    """Positions of the wanted bands within those available.
+    """Zero-based positions of bands within those available.
 
     Args:
         bands: a key of ``BAND_SETS`` or a sequence of band names.
-        available: names of the bands at hand, in order.
-
-    Returns:
-        One zero-based position for each wanted band.
+        available: names of the available bands, in order.
 
     Raises:
-        ValueError: a wanted band is not available.
+        ValueError: a band is not available.
 
     >>> band_positions("rgb")
     [3, 2, 1]
@@ -127,15 +114,15 @@ def band_positions(bands: str | Sequence[str], available: Sequence[str] = BANDS)
 
 
 def to_reflectance(dn: ArrayLike, offset: int = 0) -> Float:
-    """Turn digital numbers into top-of-atmosphere reflectance.
+    """Convert digital numbers to top-of-atmosphere reflectance.
 
     Args:
         dn: digital numbers, any shape.
         offset: ``RADIO_ADD_OFFSET`` of the product: −1000 since processing baseline 04.00, 0 before.
-            Decide it from the metadata, never from the date.
+            Take it from the metadata, never from the date.
 
     Returns:
-        float32 reflectance of the same shape. No-data is not treated here: mask it by the scene's valid mask.
+        float32 reflectance of the same shape. No-data is not handled: mask it with the scene's ``valid``.
 
     >>> to_reflectance([1000, 3000], offset=-1000).tolist()
     [0.0, 0.20000000298023224]
@@ -150,7 +137,7 @@ def _normalised_difference(a: Float, b: Float) -> Float:
 
 
 def water_index(name: IndexName, image: ArrayLike, bands: str | Sequence[str] = BANDS) -> Float:
-    """Spectral water index of an image; water is where it is high.
+    """Spectral water index of an image; high over water.
 
     ============  =====================================================  ==========================
     name          formula (reflectance)                                  source
@@ -162,9 +149,9 @@ def water_index(name: IndexName, image: ArrayLike, bands: str | Sequence[str] = 
     ============  =====================================================  ==========================
 
     Args:
-        name: which index.
+        name: the index.
         image: reflectance, ``(bands, height, width)``.
-        bands: what the image's bands are, in order.
+        bands: the image's bands, in order.
 
     Returns:
         float32 ``(height, width)``; NaN where a normalised difference is 0/0.
@@ -199,7 +186,7 @@ def brightness(image: ArrayLike, bands: str | Sequence[str] = BANDS) -> Float:
 
     Args:
         image: ``(bands, height, width)``, digital numbers or reflectance.
-        bands: what the image's bands are, in order.
+        bands: the image's bands, in order.
 
     >>> float(brightness(np.array([1.0, 2.0, 2.0]).reshape(3, 1, 1), "rgb")[0, 0])
     3.0
@@ -209,7 +196,7 @@ def brightness(image: ArrayLike, bands: str | Sequence[str] = BANDS) -> Float:
 
 
 def merge_label(label: ArrayLike) -> Codes:
-    """Turn a two-channel (version 2) label into the one-channel (version 1) code.
+    """Convert a two-channel (version 2) label to version 1, one channel.
 
     Args:
         label: ``(2, height, width)``: channel 0 {0 invalid, 1 clear, 2 cloud}, channel 1 {0 invalid, 1 land, 2 water}.
@@ -218,7 +205,7 @@ def merge_label(label: ArrayLike) -> Codes:
         uint8 ``(height, width)``: channel 1, with 3 (cloud) wherever channel 0 is cloud.
 
     Raises:
-        ValueError: the label has not two channels.
+        ValueError: the label does not have two channels.
 
     >>> merge_label([[[1, 2, 2]], [[2, 2, 0]]]).tolist()
     [[2, 3, 3]]
@@ -234,7 +221,7 @@ def join_probabilities(p_cloud: ArrayLike, p_water: ArrayLike) -> Float:
 
     Args:
         p_cloud: probability of cloud, ``(height, width)``, 0 to 1.
-        p_water: probability of water given that the ground is seen, same shape.
+        p_water: probability of water given that the ground is visible, same shape.
 
     Returns:
         float32 ``(3, height, width)``: land, water, cloud; sums to 1.
@@ -247,11 +234,11 @@ def join_probabilities(p_cloud: ArrayLike, p_water: ArrayLike) -> Float:
 
 
 def composite(image: ArrayLike, bands: str | Sequence[str] = BANDS, recipe: str = "natural") -> Float:
-    """Three-band picture for the eye.
+    """Three-band picture for display.
 
     Args:
         image: reflectance, ``(bands, height, width)``.
-        bands: what the image's bands are, in order.
+        bands: the image's bands, in order.
         recipe: ``natural`` (B4/B3/B2, white at 0.30) or ``swir`` (B11/B8/B4, white at 0.45: water black, plants green).
 
     Returns:

@@ -1,7 +1,7 @@
-"""Floods that never happened: terrain, water, plants, air and sensor, drawn from a seed.
+"""Simulated floods: terrain, water, plants, air and sensor, drawn from a seed.
 
 ``landscape`` makes terrain and drains it, ``spectra`` holds published reflectances and the physics of water and air,
-``rendering`` mixes them into what a sensor would see, and ``simulate`` draws events and writes the embedded data set.
+``rendering`` mixes them into an image, ``events`` draws events, and ``simulate`` writes the embedded data set.
 """
 
 import lazy_loader

@@ -1,6 +1,6 @@
-"""Places of the simulator: terrain, drainage, land cover, and how deep the water stands at a stage.
+"""Places of the simulator: terrain, drainage, land cover, and the depth of the water at a stage.
 
-A place is a square of 10 m pixels. Every draw comes from the generator handed in.
+A place is a square of 10 m pixels. All randomness comes from the generator ``rng`` that is passed in.
 Explained in ``02_explore_the_data``.
 """
 
@@ -27,16 +27,13 @@ FIELDS = COVERS[:6]
 
 
 def fractal(rng: np.random.Generator, size: int, roughness: float, coarsest: float = 1.0) -> Float:
-    """Self-similar noise with zero mean and unit deviation.
+    """Self-similar noise with zero mean and unit deviation, float32 ``(size, size)``.
 
     Args:
         rng: source of randomness.
         size: pixels a side.
         roughness: amplitude falls as frequency to this power: 0 white, 1 clouds, 2 hills.
         coarsest: longest wavelength kept, in image sides.
-
-    Returns:
-        float32 ``(size, size)``.
 
     >>> noise = fractal(np.random.default_rng(0), 64, 1.5)
     >>> noise.shape, bool(abs(noise.mean()) < 1e-5), round(float(noise.std()), 3)
@@ -54,7 +51,7 @@ def fractal(rng: np.random.Generator, size: int, roughness: float, coarsest: flo
 
 
 def rank(values: NDArray[np.floating]) -> Float:
-    """Rank of each value scaled to 0 to 1, so that ``rank(x) < f`` holds for the share ``f`` of the pixels.
+    """Rank of each value, scaled to 0 to 1: ``rank(x) < f`` holds for a share ``f`` of the pixels.
 
     >>> rank(np.array([[3.0, 1.0], [2.0, 9.0]])).tolist()
     [[0.5, 0.0], [0.25, 0.75]]
@@ -66,17 +63,17 @@ def rank(values: NDArray[np.floating]) -> Float:
 
 @dataclass(frozen=True)
 class Region:
-    """What the places of one event share.
+    """Properties shared by the places of one event.
 
     Attributes:
-        relief: standard deviation of the hills, m.
+        relief: standard deviation of the height of the hills, m.
         plain: half-width of the valley floor, m.
         river: half-width of the main river, m; 0 for none.
         farmed: share of the land under fields.
         field: typical side of a field, m.
-        covers: weight of each class of ``COVERS``; those of fields count within the farmed land.
+        covers: weight of each class of ``COVERS``; those of ``FIELDS`` apply within the farmed land.
         lakes: share of the place under lakes.
-        embanked: standard deviation of the height of field blocks against each other, m.
+        embanked: standard deviation of the height between field blocks, m.
     """
 
     relief: float
@@ -96,11 +93,11 @@ class Place:
     Attributes:
         elevation: m.
         hand: height above the nearest drainage, m; negative in closed hollows.
-        cover: code of ``COVERS``, uint8.
-        parcel: number of the field or patch, int32, for properties shared by its pixels.
-        bank: height that dykes, roads and field blocks add to the flood's path, m.
+        cover: class, position in ``COVERS``, uint8.
+        parcel: number of the field or patch, int32; its pixels share properties.
+        bank: height that dykes, roads and field blocks add, m.
         permanent_depth: depth of the water before the flood, m; 0 on land.
-        seasonal: where water comes and goes in ordinary years.
+        seasonal: water in part of an ordinary year, bool.
     """
 
     elevation: Float
@@ -113,7 +110,7 @@ class Place:
 
 
 def river_course(rng: np.random.Generator, size: int) -> Float:
-    """Distance of every pixel to a meandering line that crosses the place, in metres, float32 ``(size, size)``."""
+    """Distance of each pixel to a meandering river across the place, metres, float32 ``(size, size)``."""
     t = np.linspace(-0.2, 1.2, 4 * size)
     wander = sum(
         rng.uniform(0.3, 1) / k**1.3 * np.sin(2 * np.pi * (k * t + rng.uniform())) for k in (0.7, 1.9, 4.1, 8.3)
@@ -137,24 +134,24 @@ def drainage(elevation: Float, river: Mask) -> tuple[Float, Mask, Float]:
 
     Args:
         elevation: m, ``(size, size)``.
-        river: the main river, which drains whatever reaches it.
+        river: the main river.
 
     Returns:
         HAND in m, the mask of streams and river, and the upstream area in pixels.
     """
-    import pyflwdir  # here, as it loads a compiler, which takes seconds, and few who load this module make places
+    import pyflwdir  # loads a compiler, which takes seconds; few importers of this module make places
 
     flow = pyflwdir.from_dem(elevation, nodata=-9999.0, transform=Affine.scale(PIXEL, -PIXEL), outlets="edge")
     area = flow.upstream_area("cell").astype(np.float32)
     streams = river | (area > 0.006 * elevation.size)
     hand = flow.hand(drain=streams, elevtn=elevation)
-    # A pixel that leaves the place before it meets a stream has no HAND (-9999): take it as high ground.
+    # Water that leaves the place before it meets a stream has no HAND (-9999): treat the pixel as high ground.
     hand = np.where(hand < -100, np.maximum(elevation - elevation.min(), 3.0), np.maximum(hand, -4.0))
     return hand.astype(np.float32), streams, area
 
 
 def fields(rng: np.random.Generator, size: int, side: float) -> NDArray[np.int32]:
-    """Number of the rectangular field each pixel lies in: turned blocks, cut in unequal strips. int32."""
+    """Number of the field of each pixel, int32: rotated blocks, cut into unequal strips."""
     angle, step = rng.uniform(0, np.pi), max(side / PIXEL, 4.0)
     rows, cols = np.mgrid[:size, :size].astype(np.float32)
     warp = fractal(rng, size, 2.0) * rng.uniform(0, 0.35) * step
@@ -172,7 +169,7 @@ def fields(rng: np.random.Generator, size: int, side: float) -> NDArray[np.int32
 def land_cover(
     rng: np.random.Generator, region: Region, parcel: NDArray[np.int32], hand: Float
 ) -> tuple[NDArray[np.uint8], Mask]:
-    """Class of each pixel, and where the fields are. Nature follows smooth noise, wetland lies low."""
+    """Class of each pixel, and a mask of the fields. Natural cover follows smooth noise; wetland is low."""
     size = len(parcel)
     weights = np.asarray(region.covers, np.float64)
     n_fields = len(FIELDS)
@@ -187,15 +184,9 @@ def land_cover(
 
 
 def make_place(rng: np.random.Generator, region: Region, size: int) -> Place:
-    """Make the land of one place: hills, a valley with its river, streams, lakes, fields.
+    """Make a place of ``size`` × ``size`` pixels: hills, a valley with its river, streams, lakes, fields.
 
-    Args:
-        rng: source of randomness.
-        region: what the places of the event share.
-        size: pixels a side.
-
-    Returns:
-        The place, dry but for its permanent water.
+    The only water is permanent.
     """
     rows, cols = np.mgrid[:size, :size].astype(np.float32) / size - 0.5
     slope = rng.normal(0, 1.5, 2)
@@ -208,7 +199,7 @@ def make_place(rng: np.random.Generator, region: Region, size: int) -> Place:
     elevation = 40 + hills * (0.12 + 0.88 * valley) + 0.35 * region.relief * valley + microrelief - 3.0 * river
     elevation = (elevation - elevation.min() + 2).astype(np.float32)
     hand, streams, area = drainage(elevation, river)
-    hand = ndimage.gaussian_filter(hand, 1.5)  # a flood fills no furrow one pixel wide
+    hand = ndimage.gaussian_filter(hand, 1.5)  # floods do not fill furrows one pixel wide
 
     hollow = rank(fractal(rng, size, 1.7) + 0.15 * hills / max(region.relief, 0.5))
     lake = hollow < region.lakes
@@ -238,15 +229,15 @@ def make_place(rng: np.random.Generator, region: Region, size: int) -> Place:
 
 
 def flood_depth(place: Place, stage: float) -> Float:
-    """Depth of the water when the drainage rises by ``stage`` metres, float32, 0 on dry land.
+    """Depth of the water at a ``stage`` (rise of the drainage), both in m, float32; 0 on dry land.
 
-    Water stands where the stage tops the height above the nearest drainage with its banks; permanent water deepens.
+    Land is flooded where the stage exceeds its height above the nearest drainage plus banks; permanent water deepens.
     """
     flood = np.maximum(stage - place.hand - place.bank, 0)
     return np.where(place.permanent_depth > 0, place.permanent_depth + stage, flood).astype(np.float32)
 
 
 def stage_for(place: Place, share: float) -> float:
-    """Stage in m at which the given share of the dry land is flooded."""
+    """Stage in m at which a share of the dry land is flooded."""
     dry = place.permanent_depth == 0
     return float(np.quantile((place.hand + place.bank)[dry], share))

@@ -1,6 +1,6 @@
-"""From a place to the image a satellite takes of it: ground, water, air, clouds, sensor.
+"""From a place to its satellite image: ground, water, air, clouds, sensor.
 
-Images are top-of-atmosphere reflectance, float32 ``(13, height, width)``.
+Images are top-of-atmosphere reflectance, float32 ``(13, size, size)``; other arrays are ``(size, size)``.
 Explained in ``02_explore_the_data``.
 """
 
@@ -28,8 +28,8 @@ PLANTS = ("crop", "grass", "broadleaf", "conifer")
 SOILS = ("clay", "loam", "laterite", "vertisol", "sand")
 BUILT = ("asphalt", "concrete", "tile", "plastic", "char", "straw")
 
-# Typical make-up of each cover class: (plants, dead plants, its plant, moisture). The rest is soil.
-MAKE_UP: dict[str, tuple[float, float, str, float]] = {
+# Typical composition of each cover class: (plants, dead plants, kind of plant, moisture). The rest is soil.
+COMPOSITION: dict[str, tuple[float, float, str, float]] = {
     "crop": (0.80, 0.05, "crop", 0.4),
     "meadow": (0.70, 0.15, "grass", 0.4),
     "stubble": (0.10, 0.55, "grass", 0.2),
@@ -48,24 +48,24 @@ MAKE_UP: dict[str, tuple[float, float, str, float]] = {
 
 @dataclass(frozen=True)
 class Look:
-    """What the images of one event share: season, soils, water, sensor.
+    """Properties shared by the images of one event: season, soils, water, sensor.
 
     Attributes:
         greenness: factor on the plant cover, 0 to about 1.5.
         soils: weights of ``SOILS``.
-        tint: factor on every endmember, ``{name: (13,)}``: no two regions have the same soil or crop.
-        sediment: suspended matter of the flood and of the permanent water, mg/L.
+        tint: factor on each endmember, ``{name: (13,)}``: soils and crops differ between regions.
+        sediment: suspended matter in the flood and in permanent water, mg/L.
         mineral: specific absorption of the sediment at 443 nm, m²/g.
         scatter: specific backscattering of the sediment at 555 nm, m²/g.
         chlorophyll: mg/m³.
         cdom: absorption of dissolved matter at 443 nm, 1/m.
-        emergent: how much of plants and ploughed soil stands out of shallow water, 0 to 1.
+        emergent: share of plants and ploughed soil above shallow water, 0 to 1.
         wetness: factor on the moisture of the soil, 0 to about 2.
         glint: reflectance of the water surface itself.
         nearest: whether 20 and 60 m bands are resampled by nearest neighbour (else bilinear).
         noise: standard deviation of the sensor noise, reflectance.
-        snow: share of the land under snow, the highest and coldest, 0 to 1.
-        melt: factor on the reflectance of fresh snow: old and dirty snow is darker.
+        snow: share of the land under snow, 0 to 1.
+        melt: factor on the reflectance of settled snow: old and dirty snow is darker.
     """
 
     greenness: float
@@ -87,13 +87,13 @@ class Look:
 
 @dataclass(frozen=True)
 class Sky:
-    """Clouds over one image, ``(height, width)``.
+    """Clouds over one image.
 
     Attributes:
         thickness: optical thickness of the cloud in the line of sight.
         shadow: optical thickness of the cloud between the ground and the sun.
         high: share of the cloud that is cirrus.
-        sidelight: light that clouds scatter into their shadows, as a share of the sun's, white.
+        sidelight: light that clouds scatter into their shadows, as a share of sunlight.
     """
 
     thickness: Float
@@ -110,12 +110,9 @@ def draw_sky(rng: np.random.Generator, size: int, thick: float, thin: float, sun
         size: pixels a side.
         thick: share of the place under cumulus, 0 to 1.
         thin: share under cirrus and haze.
-        sun_zenith: degrees; a cloud's shadow falls its height × tan(zenith) away.
-
-    Returns:
-        The sky.
+        sun_zenith: degrees; a cloud's shadow is displaced by its height × tan(zenith).
     """
-    # Cumulus is drawn on twice the place, so that shadows come from real clouds beyond its edges, too.
+    # Cumulus is drawn on twice the place: clouds beyond its edges cast shadows into it.
     lumps = rank(fractal(rng, 2 * size, rng.uniform(1.3, 1.8), coarsest=rng.uniform(2, 8)))
     middle = slice(size // 2, size // 2 + size)
     base = float(np.quantile(lumps[middle, middle], 1 - thick))
@@ -137,7 +134,7 @@ def draw_sky(rng: np.random.Generator, size: int, thick: float, thin: float, sun
 
 
 def _by_parcel(rng: np.random.Generator, place: Place, spread: float) -> Float:
-    """Noise that is one value a field, and drifts within it and over the natural land."""
+    """Noise: one value a field, with a drift within it and over natural land."""
     number = rng.standard_normal(50_100, np.float32)[place.parcel]
     drift = fractal(rng, len(place.parcel), 1.2)
     natural = place.parcel >= 50_000
@@ -145,19 +142,12 @@ def _by_parcel(rng: np.random.Generator, place: Place, spread: float) -> Float:
 
 
 def dry_ground(rng: np.random.Generator, place: Place, look: Look, damp: Float) -> Spectrum:
-    """Reflectance of the land: a linear mixture of plants, dead plants, soil and made surfaces.
+    """Reflectance of dry land: a linear mixture of plants, dead plants, soil and artificial surfaces.
 
-    Args:
-        rng: source of randomness.
-        place: the land.
-        look: the event's look.
-        damp: extra soil moisture, 0 to 1, ``(size, size)``.
-
-    Returns:
-        float32 ``(13, size, size)``.
+    ``damp`` is extra soil moisture, 0 to 1.
     """
     size = len(place.cover)
-    table = np.array([MAKE_UP[c][:2] + MAKE_UP[c][3:] for c in COVERS], np.float32)
+    table = np.array([COMPOSITION[c][:2] + COMPOSITION[c][3:] for c in COVERS], np.float32)
     green, dead, moist = (table[place.cover, k] for k in range(3))
     green = np.clip(
         green * look.greenness * np.exp(_by_parcel(rng, place, 0.35)) + 0.05 * fractal(rng, size, 0.6), 0, 0.97
@@ -168,7 +158,7 @@ def dry_ground(rng: np.random.Generator, place: Place, look: Look, damp: Float) 
     share = {name: np.zeros((size, size), np.float32) for name in ENDMEMBERS}
     for code, name in enumerate(COVERS):
         here = place.cover == code
-        share[MAKE_UP[name][2]] += green * here
+        share[COMPOSITION[name][2]] += green * here
     share["straw"] += dead
     made = {"plastic": 0.7, "burnt": 0.75, "town": 0.8}
     for name, part in made.items():
@@ -204,13 +194,7 @@ def dry_ground(rng: np.random.Generator, place: Place, look: Look, damp: Float) 
 
 
 def snow_cover(rng: np.random.Generator, place: Place, share: float) -> Float:
-    """Share of each pixel under snow, ``(size, size)``: patches, more of them higher up.
-
-    Args:
-        rng: source of randomness.
-        place: the land.
-        share: share of the place that has snow, 0 to 1.
-    """
+    """Share of each pixel under snow: patches on a ``share`` of the place, mostly at height."""
     size = len(place.cover)
     height = place.elevation / max(float(place.elevation.std()), 1e-3)
     cold = rank(fractal(rng, size, 1.4) + 0.6 * height)
@@ -226,18 +210,10 @@ def _mix(share: dict[str, Float], look: Look, names: tuple[str, ...]) -> Spectru
 def lay_water(
     rng: np.random.Generator, place: Place, look: Look, ground: Spectrum, depth: Float
 ) -> tuple[Spectrum, Float]:
-    """Cover the ground with water of a depth.
-
-    Args:
-        rng: source of randomness.
-        place: the land.
-        look: the event's look.
-        ground: reflectance of the land, ``(13, size, size)``.
-        depth: m, ``(size, size)``, 0 on dry land.
+    """Cover the ground, of reflectance ``(13, size, size)``, with water of a depth in m, 0 on dry land.
 
     Returns:
-        The reflectance, and the share of each pixel that is under water, ``(size, size)``; under plants that hide most
-        of it, 0.
+        The reflectance, and the share of each pixel that is under water; 0 under plants that hide most of it.
     """
     size = len(depth)
     wet = depth > 0
@@ -257,7 +233,7 @@ def lay_water(
         look.mineral,
         look.scatter,
     )
-    # Plants, stubble and the ridges of ploughed soil stand out of shallow water; their share falls with depth.
+    # Plants, stubble and the ridges of ploughed soil rise above shallow water; their share falls with depth.
     planted = np.isin(place.cover, [COVERS.index(c) for c in _PLANTED])
     height = np.where(planted, rng.uniform(0.3, 1.2), rng.uniform(0.05, 0.3))
     tall = look.emergent * np.exp(-depth / height) * np.exp(_by_parcel(rng, place, 0.5))
@@ -270,23 +246,12 @@ def lay_water(
 
 
 HIDDEN = 0.5
-"""Share of standing plants from which nobody who maps a flood from an image would see the water under them."""
+"""Share of standing plants from which the water under them cannot be mapped from an image."""
 _PLANTED = ("crop", "meadow", "stubble", "broadleaf", "conifer", "shrub", "wetland", "town")
 
 
 def sense(rng: np.random.Generator, surface: Spectrum, air: Atmosphere, sky: Sky, look: Look) -> Spectrum:
-    """Image the ground: shadow, air, cloud, point spread, native resolutions, noise.
-
-    Args:
-        rng: source of randomness.
-        surface: ground reflectance ``(13, size, size)``.
-        air: the atmosphere.
-        sky: the clouds.
-        look: how the sensor behaves.
-
-    Returns:
-        Top-of-atmosphere reflectance on the 10 m grid, float32 ``(13, size, size)``.
-    """
+    """Image of the ground on the 10 m grid: shadow, air, cloud, point spread, native resolutions, noise."""
     sun = np.exp(-0.35 * sky.shadow / np.cos(np.radians(air.sun_zenith)))[None]
     sky_light = air.diffuse_fraction()[:, None, None]
     diffuse = sky_light + (1 - sky_light) * sky.sidelight
@@ -300,7 +265,7 @@ def sense(rng: np.random.Generator, surface: Spectrum, air: Atmosphere, sky: Sky
 
 
 def _resample(band: Float, factor: int, nearest: bool) -> Float:
-    """Average to the native pixel (with the blur of the optics), then back to the 10 m grid."""
+    """Average to the native pixel size (with the blur of the optics), then resample to 10 m."""
     blurred = ndimage.gaussian_filter(band, 0.45 * factor)
     if factor == 1:
         return np.asarray(blurred, np.float32)

@@ -1,6 +1,6 @@
-"""Optics of the simulator: reflectance of water, soil, plants and clouds, and what the atmosphere makes of it.
+"""Optics of the simulator: reflectance of water, soil, plants and clouds, and the effect of the atmosphere.
 
-Spectra have the thirteen bands of ``sentinel2.BANDS`` as first axis. Reflectance is dimensionless.
+The first axis of a spectrum is ``sentinel2.BANDS``. Reflectance is dimensionless.
 Explained in ``02_explore_the_data``.
 """
 
@@ -37,7 +37,7 @@ ENDMEMBERS: dict[str, Spectrum] = {
         "char": (0.03, 0.035, 0.04, 0.045, 0.05, 0.055, 0.06, 0.07, 0.075, 0.08, 0.10, 0.13, 0.14),
     }.items()
 }
-"""Typical surface reflectance of dry materials, rounded; every use of one is randomised around it.
+"""Typical surface reflectance of dry materials, rounded; each use is randomised around it.
 
 Levels and shapes follow the classes of the USGS spectral library (Kokaly et al. 2017, DOI 10.3133/ds1035) and the
 ECOSTRESS library (Meerdink et al. 2019, DOI 10.1016/j.rse.2019.05.015); canopies include their own shade.
@@ -68,7 +68,7 @@ def soil_moisture(reflectance: ArrayLike, moisture: ArrayLike) -> Spectrum:
         moisture: 0 (air-dry) to 1 (saturated), ``(n,)``.
 
     Returns:
-        float32 ``(13, n)``. A saturated soil reflects about half of the dry one in the visible and a quarter at
+        float32 ``(13, n)``. A saturated soil reflects about half as much as a dry one in the visible, a quarter at
         2200 nm (the order of Lobell & Asner 2002, DOI 10.2136/sssaj2002.7220).
 
     >>> soil_moisture(np.full((13, 1), 0.4), [1.0])[[1, 12], 0].round(2).tolist()
@@ -98,8 +98,8 @@ def water_reflectance(
         cdom: absorption of dissolved matter at 443 nm, 1/m, ``(n,)``.
         depth: metres, ``(n,)``.
         bottom: reflectance of the ground under the water, ``(13, n)``.
-        mineral: specific absorption of the sediment at 443 nm, m²/g: 0.041 is the mean of Babin et al., pale clay has
-            a quarter of it, red earth more.
+        mineral: specific absorption of the sediment at 443 nm, m²/g: 0.041 is the mean of Babin et al.; pale clay
+            absorbs a quarter of that, red earth more.
         scatter: specific backscattering of the sediment at 555 nm, m²/g (2 % of the scattering of Babin et al.).
 
     Returns:
@@ -156,8 +156,8 @@ class Atmosphere:
     def gas_transmission(self) -> Spectrum:
         """Two-way transmission of water vapour and ozone at each band, ``(13,)``.
 
-        Ozone takes a few per cent around 600 nm; vapour takes most of band 9 and all of band 10 (its purpose: only what
-        is above the vapour, cirrus, shows there).
+        Ozone absorbs a few per cent around 600 nm; vapour absorbs most of band 9 and all of band 10, in which only
+        cirrus, above the vapour, is visible.
         """
         ozone = np.array((1, 0.99, 0.96, 0.975, 0.985, 1, 1, 1, 1, 1, 1, 1, 1), np.float32)
         vapour = np.array((0, 0, 0, 0.002, 0.012, 0.012, 0.001, 0.02, 0.001, 0.55, 3.2, 0.008, 0.02), np.float32)
@@ -165,12 +165,12 @@ class Atmosphere:
         return np.asarray(ozone * np.exp(-vapour * mass), np.float32)
 
     def diffuse_fraction(self) -> Spectrum:
-        """Share of the light at the ground that comes from the sky, ``(13,)``: what a shadow still receives."""
+        """Share of the light at the ground that is scattered by the sky, ``(13,)``: the light in a shadow."""
         slant = (0.5 * self.rayleigh() + 0.6 * self.haze()) / np.cos(np.radians(self.sun_zenith))
         return np.asarray(np.clip(1 - np.exp(-slant), 0.02, 0.9), np.float32)
 
     def top_of_atmosphere(self, surface: ArrayLike) -> Spectrum:
-        """Reflectance that the sensor sees for a ground reflectance ``(13, …)``: single scattering, plus coupling.
+        """Reflectance at the sensor for a ground reflectance ``(13, …)``: single scattering, plus coupling.
 
         >>> air = Atmosphere(sun_zenith=40, aerosol=0.1, angstrom=1.3, vapour=2)
         >>> black = air.top_of_atmosphere(np.zeros((13, 1)))[:, 0]
@@ -191,10 +191,7 @@ class Atmosphere:
 
 
 def cloud_reflectance(thickness: ArrayLike) -> Spectrum:
-    """Reflectance of a cloud by its optical thickness, two-stream, non-absorbing (asymmetry 0.85).
-
-    Args:
-        thickness: optical thickness at 550 nm, any shape.
+    """Reflectance of a cloud by its optical thickness at 550 nm: two-stream, non-absorbing, asymmetry 0.85.
 
     >>> cloud_reflectance([0.0, 10.0, 50.0]).round(2).tolist()
     [0.0, 0.5699999928474426, 0.8700000047683716]
@@ -204,15 +201,15 @@ def cloud_reflectance(thickness: ArrayLike) -> Spectrum:
 
 
 def add_cloud(image: ArrayLike, thickness: ArrayLike, high: ArrayLike) -> Spectrum:
-    """Lay cloud over a top-of-atmosphere image.
+    """Add cloud to a top-of-atmosphere image.
 
     Args:
         image: reflectance ``(13, height, width)``.
         thickness: optical thickness, ``(height, width)``.
-        high: share of the cloud that is cirrus, above the vapour, ``(height, width)``, 0 to 1.
+        high: share of the cloud that is cirrus, ``(height, width)``, 0 to 1.
 
     Returns:
-        float32 of the image's shape. Droplets absorb in the short-wave infrared; only cirrus shows in band 10.
+        float32 of the image's shape. Droplets absorb in the short-wave infrared; only cirrus is visible in band 10.
 
     >>> clear = np.full((13, 1, 1), 0.1, np.float32)
     >>> bool(add_cloud(clear, [[20.0]], [[0.0]])[1, 0, 0] > 0.5)

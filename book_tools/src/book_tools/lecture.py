@@ -23,8 +23,8 @@ from .plans import Plan, PlanError, PlannedRun
 from .publish import write_notebook
 from .runner import Outcome, run_pages
 
-SHARED = ("embedded", "locks", "sen1floods11", "terramesh", "worldfloods")
-"""Folders of the cache that all runs share: data sets, the same for all, made or fetched under a lock."""
+SHARED = ("embedded", "sen1floods11", "terramesh", "worldfloods")
+"""Folders of the cache that all runs share: data sets, the same for all, made under a lock or downloaded atomically."""
 
 
 @dataclass(frozen=True)
