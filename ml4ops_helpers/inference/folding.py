@@ -17,12 +17,7 @@ from ml4ops_helpers.models.unet import ConvNorm, Encoder
 def fold_encoder(encoder: Encoder) -> Encoder:
     """A copy of an encoder for inference, with batch norm in the weights and without copies for padding.
 
-    Args:
-        encoder: in evaluation mode or not; the copy uses what training left. Nothing in it is changed.
-
-    Returns:
-        The copy, in evaluation mode.
-
+    The copy is in evaluation mode, whatever the mode of the encoder, which is left as it is.
     >>> encoder = Encoder(10).eval()
     >>> features = torch.rand(1, 10, 64, 64, generator=torch.Generator().manual_seed(0))
     >>> pairs = zip(encoder(features), fold_encoder(encoder)(features))

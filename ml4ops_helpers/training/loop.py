@@ -92,7 +92,7 @@ def train(
         )
     version: Literal[1, 2] = 2 if model.heads == "cloud_water" else 1
     windows = Windows(splits["train"], model.bands, config.window, "random", config.seed, version)
-    weights = class_weights(Windows(splits["train"], model.bands, config.window, version=version), config.tempering)
+    weights = class_weights(Windows(splits["train"], model.bands, config.window, version=version), config.weight_exponent)
     if not weights.reshape(version, -1)[-1, WATER_CHANNEL]:
         raise ValueError(
             "no training label holds water (code 2): labels are 0 invalid, 1 land, 2 water, 3 cloud; add 1 to a mask "
@@ -134,7 +134,7 @@ class _Run:
         )
         # Averaging the last steps' weights removes most of the noise of short runs with few, varied scenes.
         self.average = AveragedModel(
-            model, avg_fn=lambda mean, new, n: mean + (new - mean) / min(int(n) + 1, config.horizon), use_buffers=True
+            model, avg_fn=lambda mean, new, n: mean + (new - mean) / min(int(n) + 1, config.averaging_steps), use_buffers=True
         )
         self.best_weights: dict[str, Tensor] = {}
 
@@ -166,7 +166,7 @@ class _Run:
                 targets.append(target)
             image, target = torch.stack(images), torch.stack(targets)
             if self.model.heads == "cloud_water":
-                image, target = add_thin_cloud(image, target, self.model.bands, self.config.veil, rng)
+                image, target = add_thin_cloud(image, target, self.model.bands, self.config.thin_cloud, rng)
             image, target = augment(image.to(weights.device), target.to(weights.device), self.config, rng)
             losses.append(self._step(image, target, weights, precision))
         return float(np.mean(losses))

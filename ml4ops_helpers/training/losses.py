@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from ml4ops_helpers.datasets.windows import Windows
 
 
-def class_weights(windows: Windows, tempering: float = 1.0) -> Tensor:
+def class_weights(windows: Windows, weight_exponent: float = 1.0) -> Tensor:
     """Weights of the classes in the loss, with mean 1.
 
     Args:
         windows: the training windows, all of which are counted.
-        tempering: weight is frequency to minus this power; 1 is inverse frequency, 0 no weighting.
+        weight_exponent: weight is frequency to minus this power; 1 is inverse frequency, 0 no weighting.
 
     Returns:
         float32; 0 for a class that never occurs. Of land, water and cloud ``(3,)`` for labels of version 1; of clear
@@ -36,7 +36,7 @@ def class_weights(windows: Windows, tempering: float = 1.0) -> Tensor:
         for count, channel in zip(counts, target.reshape(channels, -1), strict=True):
             count += torch.bincount(channel, minlength=codes)
     share = counts[:, 1:] / counts[:, 1:].sum(dim=1, keepdim=True)
-    weights = torch.where(share > 0, share.clamp(min=1e-9) ** -tempering, 0.0)
+    weights = torch.where(share > 0, share.clamp(min=1e-9) ** -weight_exponent, 0.0)
     weights /= weights.mean(dim=1, keepdim=True)
     return weights if windows.version == 2 else weights[0]
 

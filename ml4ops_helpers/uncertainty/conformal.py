@@ -27,7 +27,7 @@ SETS: dict[int, str] = {ONLY_LAND: "land", ONLY_WATER: "water", EITHER: "land or
 """Names of the sets."""
 
 
-Kind = Literal["least ambiguous", "adaptive"]
+Kind = Literal["lac", "aps"]
 """How unlikely a class may be and still be in the set: see ``fit_sets``."""
 
 
@@ -45,7 +45,7 @@ class SetRule(NamedTuple):
     water: float
 
 
-def fit_sets(histograms: Mapping[str, ScoreHistogram], level: float = 0.9, kind: Kind = "adaptive") -> SetRule:
+def fit_sets(histograms: Mapping[str, ScoreHistogram], level: float = 0.9, kind: Kind = "aps") -> SetRule:
     """A rule that covers a share ``level`` of the land, and of the water, of the validation events.
 
     Each class has its own limit, else the much land would be covered at the expense of the little water. Each event
@@ -70,7 +70,7 @@ def fit_sets(histograms: Mapping[str, ScoreHistogram], level: float = 0.9, kind:
 
     >>> histogram = ScoreHistogram()
     >>> histogram.update([False] * 4 + [True] * 4, [0.0, 0.125, 0.25, 0.5, 0.25, 0.75, 0.875, 1.0])
-    >>> rule = fit_sets({"event": histogram}, level=0.75, kind="least ambiguous")
+    >>> rule = fit_sets({"event": histogram}, level=0.75, kind="lac")
     >>> round(rule.land, 3), round(rule.water, 3)
     (0.25, 0.25)
     """
@@ -100,7 +100,7 @@ def _limit(kind: Kind, shares: Number, probability: Number, level: float) -> flo
 
 def _chance(kind: Kind, probability: Number, limit: float) -> Number:
     """Chance that a class of a given probability is in the set: 0 or 1, but for the last class of an adaptive set."""
-    if kind == "least ambiguous":
+    if kind == "lac":
         return np.asarray(1 - probability <= limit, np.float64)
     before = np.where(probability >= 0.5, 0, 1 - probability)  # the probability of the other class, if more likely
     return np.asarray(np.clip((limit - before) / np.maximum(probability, 1e-12), 0, 1))
@@ -117,9 +117,9 @@ def prediction_sets(probability: ArrayLike, rule: SetRule, seed: int = 0) -> Cod
     Returns:
         uint8: 0 no data, 1 land, 2 water, 3 either, 4 neither.
 
-    >>> prediction_sets([[0.1, 0.5, 0.9]], SetRule("least ambiguous", land=0.6, water=0.6)).tolist()
+    >>> prediction_sets([[0.1, 0.5, 0.9]], SetRule("lac", land=0.6, water=0.6)).tolist()
     [[1, 3, 2]]
-    >>> prediction_sets([[0.1, 0.5, 0.9]], SetRule("least ambiguous", land=0.4, water=0.4)).tolist()
+    >>> prediction_sets([[0.1, 0.5, 0.9]], SetRule("lac", land=0.4, water=0.4)).tolist()
     [[1, 4, 2]]
     """
     p = np.asarray(probability, np.float64)

@@ -50,14 +50,14 @@ class TestClassWeights:
         windows = Windows(table[table["split"] == "train"], size=64)
         targets = torch.stack([windows[i][1] for i in range(len(windows))])
         share = torch.bincount(targets.flatten(), minlength=4)[1:].double()
-        weights = class_weights(windows, tempering=1.0).double()
+        weights = class_weights(windows, weight_exponent=1.0).double()
         present = share > 0
         product = (weights * share)[present]
         assert torch.allclose(product, product[0].expand_as(product), rtol=1e-4)
         assert float(weights.mean()) == pytest.approx(1, rel=1e-5)
 
     def test_no_tempering_is_no_weighting(self, table: pd.DataFrame) -> None:
-        weights = class_weights(Windows(table[table["split"] == "train"], size=64), tempering=0.0)
+        weights = class_weights(Windows(table[table["split"] == "train"], size=64), weight_exponent=0.0)
         assert set(weights.round(decimals=5).tolist()) <= {0.0, 1.0, 1.5, 3.0}
 
 
@@ -133,7 +133,7 @@ class TestTrain:
         monkeypatch.setattr(training, "add_thin_cloud", fake)
         train(build_model("linear"), table, replace(TINY, epochs=1))
         assert not shares
-        train(build_model("linear", heads="cloud_water"), table, replace(TINY, epochs=1, veil=0.25))
+        train(build_model("linear", heads="cloud_water"), table, replace(TINY, epochs=1, thin_cloud=0.25))
         assert set(shares) == {0.25}
 
     def test_two_heads_are_validated_on_the_ground_under_thin_cloud(self, table: pd.DataFrame) -> None:

@@ -159,7 +159,7 @@ class TestSelective:
             se.SelectiveHistogram(limit=0.5).update([True], [True], [0.6])
 
 
-KINDS = ("least ambiguous", "adaptive")
+KINDS = ("lac", "aps")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -219,11 +219,11 @@ class TestSets:
 class TestAdaptiveSets:
     def test_by_hand(self) -> None:
         """Land at 0.8 is likelier: in the set where the draw is below 0.6 / 0.8. Water comes on top of 0.8: never."""
-        rule = co.SetRule("adaptive", 0.6, 0.6)
+        rule = co.SetRule("aps", 0.6, 0.6)
         sets = co.prediction_sets(np.full((1, 100_000), 0.2), rule)
         assert (sets == LAND).mean() == pytest.approx(0.75, abs=0.01)
         assert (sets == co.NEITHER).mean() == pytest.approx(0.25, abs=0.01)
-        both = co.prediction_sets(np.full((1, 100_000), 0.2), co.SetRule("adaptive", 0.9, 0.9))
+        both = co.prediction_sets(np.full((1, 100_000), 0.2), co.SetRule("aps", 0.9, 0.9))
         assert (both == co.EITHER).mean() == pytest.approx(0.5, abs=0.01)  # draw below (0.9 - 0.8) / 0.2
         assert (both == LAND).mean() == pytest.approx(0.5, abs=0.01)
 
@@ -240,7 +240,7 @@ class TestAdaptiveSets:
         for kind in KINDS:
             table = co.coverage_table(known, co.fit_sets(known, 0.9, kind))  # type: ignore[arg-type]
             gaps[kind] = abs(table.loc["clear", "coverage"] - table.loc["hazy", "coverage"])
-        assert gaps["adaptive"] < 0.01 < 0.05 < gaps["least ambiguous"]
+        assert gaps["aps"] < 0.01 < 0.05 < gaps["lac"]
 
 
 class TestAreas:
