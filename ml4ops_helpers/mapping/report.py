@@ -1,7 +1,4 @@
-"""The report of a flood event: one HTML file that needs nothing else.
-
-Explained in ``08_map_the_flood``.
-"""
+"""The report of a flood event: one self-contained HTML file. Explained in ``08_map_the_flood``."""
 
 from __future__ import annotations
 
@@ -40,7 +37,7 @@ MEANINGS: tuple[str, ...] = (
     "land now, water before",
     "water now; the earlier image did not show the ground",
 )
-"""What each of ``CHANGES`` means, in the words of the report."""
+"""Meaning of each of ``CHANGES`` in the report."""
 
 CAVEATS: tuple[str, ...] = (
     "Two images are two moments. Water that came and went between them, or after them, is not on the map.",
@@ -49,14 +46,14 @@ CAVEATS: tuple[str, ...] = (
     "Pixels on a shore hold both land and water; narrow water may be missing, wide water a pixel too wide.",
     "The map was made by a program and not checked in the field. Do not decide on anybody's safety by it alone.",
 )
-"""What holds for every map of this kind."""
+"""Caveats of every map of this kind."""
 
 
 def event_report(
     change: ClassMap, *, title: str, pictures: Mapping[str, Float], facts: Mapping[str, str],
     interval: Bounds | None = None, level: float | None = None, caveats: Sequence[str] = (),
 ) -> str:  # fmt: skip
-    """Write the report of an event.
+    """The report of an event as HTML, images inside; it loads nothing.
 
     Args:
         change: from ``floodmaps.difference``.
@@ -65,10 +62,7 @@ def event_report(
         facts: how the map was made: files, dates, model, threshold, …
         interval: of the new flood in what was seen, km², that allows for errors of the map; None where unknown.
         level: chance that such an interval holds the truth; None where unknown.
-        caveats: what this map needs besides ``CAVEATS``.
-
-    Returns:
-        The HTML, images inside. It loads nothing from anywhere.
+        caveats: of this map, besides ``CAVEATS``.
     """
     areas = change_areas(change)
     bounds = flood_bounds(areas)
@@ -96,7 +90,7 @@ def event_report(
 
 
 def _own_caveats(change: ClassMap) -> list[str]:
-    """What the codes of a map call for."""
+    """Caveats that depend on the codes of a map."""
     present = set(np.unique(change.codes).tolist())
     found = []
     if NOT_OBSERVED in present:

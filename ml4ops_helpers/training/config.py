@@ -10,18 +10,18 @@ class Config:
     """Every choice of a training run.
 
     Attributes:
-        epochs: at the most.
+        epochs: at most.
         rounds: passes over the training windows in one epoch; more where the data set is small.
-        patience: epochs without a better validation before it stops.
+        patience: epochs without a better validation before training stops.
         batch: windows in a batch.
         window: side of a window, pixels.
         learning_rate: highest rate of the one-cycle schedule.
         weight_decay: of AdamW.
-        weight_exponent: class weights are frequency to minus this power: 1 is the field's inverse frequency.
+        weight_exponent: class weights are frequency to minus this power; 1 is inverse frequency.
         brightness: standard deviation of the logarithm of the random brightness.
         shift: standard deviation of the random offset, reflectance.
-        coarse: share of the batches that are seen at half or a quarter of the resolution.
-        thin_cloud: share of the windows that get a simulated thin cloud, where the network has two heads.
+        coarse: share of the batches at half or a quarter of the resolution.
+        thin_cloud: share of the windows that get simulated thin cloud, where the network has two heads.
         averaging_steps: steps over which the weights are averaged; the average is what is validated and kept.
         precision: ``float32``, ``bfloat16`` or ``auto`` (see ``native_precision``).
         device: ``cpu``, ``cuda`` or ``auto``: the GPU where there is one.
