@@ -103,8 +103,8 @@ class TestMoments:
 def plainly(model: Network, scene: np.ndarray, masks: dp.Masks) -> np.ndarray:
     """The network itself, each dropout layer multiplying by its mask."""
     hooks = [
-        block.attention2.register_forward_hook(lambda m, i, out, mask=mask: out * mask[:, None, None])
-        for block, mask in zip(model.body.context.decoder.blocks, masks, strict=True)  # type: ignore[union-attr]
+        block.dropout.register_forward_hook(lambda m, i, out, mask=mask: out * mask[:, None, None])
+        for block, mask in zip(model.body.decoder, masks, strict=True)  # type: ignore[union-attr]
     ]
     halo = receptive_field(model)
     whole = torch.from_numpy(np.pad(scene, ((0, 0), (halo, halo), (halo, halo)), "symmetric"))[None]
@@ -167,7 +167,7 @@ class TestDropout:
 
     def test_encoder_runs_once(self, model: Network) -> None:
         calls = []
-        hook = model.body.context.encoder.register_forward_hook(lambda *a: calls.append(1))  # type: ignore[union-attr]
+        hook = model.body.encoder.register_forward_hook(lambda *a: calls.append(1))  # type: ignore[union-attr]
         list(un.dropout_samples(model, image(32), 1))  # measures the receptive field, if nobody has
         calls.clear()
         list(un.dropout_samples(model, image(32), 4))
