@@ -55,12 +55,7 @@ def fate_bars(table: pd.DataFrame) -> Figure:
 def decision_plane(
     samples: Mapping[str, tuple[NDArray[np.float32], NDArray[np.float32]]], thresholds: Thresholds
 ) -> Figure:
-    """Pixels by the two things that make the rule declare cloud; it does so in the shaded corner.
-
-    Args:
-        samples: brightness (digital numbers) and probability of cloud of some pixels, by their label.
-        thresholds: of the rule.
-    """
+    """Pixels by brightness (digital numbers) and probability of cloud; in the shaded corner the rule declares cloud."""
     fig, ax = plt.subplots(figsize=(6.4, 4.6), layout="constrained")
     brightest = 12_000
     corner = (THICK_CLOUD_BRIGHTNESS, thresholds.cloud)

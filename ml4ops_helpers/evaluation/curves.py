@@ -156,18 +156,12 @@ def operating_threshold(histogram: ScoreHistogram, cost_fn: float, cost_fp: floa
     """Threshold with the lowest total cost of missed floods and false alarms; the highest of equals.
 
     For a calibrated probability it is near ``cost_fp / (cost_fp + cost_fn)`` (Elkan 2001, The foundations of
-    cost-sensitive learning, IJCAI). Choose it on the validation events, and freeze it.
+    cost-sensitive learning, IJCAI). Where never calling water is cheapest, it is one step above the highest score.
 
     Args:
-        histogram: scores of the validation events.
-        cost_fn: cost of a missed water pixel, any unit.
-        cost_fp: cost of a land pixel called water, same unit.
-
-    Returns:
-        The threshold; one step above the highest score where never calling water is cheapest.
-
-    Raises:
-        ValueError: a cost is not positive, or the histogram is empty.
+        histogram: scores of the validation events; freeze the threshold found on them.
+        cost_fn: cost of a missed water pixel, above 0, any unit.
+        cost_fp: cost of a land pixel called water, above 0, same unit.
 
     >>> histogram = ScoreHistogram()
     >>> histogram.update([True, False, True, False], [0.75, 0.5, 0.25, 0.0])
@@ -185,17 +179,10 @@ def operating_threshold(histogram: ScoreHistogram, cost_fn: float, cost_fp: floa
 
 
 def otsu(values: ArrayLike, bins: int = 256) -> float:
-    """Threshold that best separates the values into two groups, without labels.
+    """Threshold that best separates the values into two groups, without labels; NaN are ignored.
 
     It maximises the variance between the groups over the edges of a histogram; where several edges tie, it is the
     middle of the gap. ``values >= threshold`` is the upper group. Source: Otsu 1979, doi:10.1109/TSMC.1979.4310076.
-
-    Args:
-        values: any shape; NaN are ignored.
-        bins: of the histogram, from the lowest to the highest value.
-
-    Raises:
-        ValueError: there are not two different values, or one is infinite.
 
     >>> otsu([0.0, 0.0, 1.0, 1.0])
     0.5

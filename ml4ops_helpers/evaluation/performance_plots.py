@@ -76,12 +76,7 @@ def confusion_figure(confusion: Confusion) -> Figure:
 
 
 def skill_curves(histograms: Mapping[str, ScoreHistogram], thresholds: Mapping[str, float]) -> Figure:
-    """Precision against recall, and the ROC curve, over every threshold, with the lines of no skill.
-
-    Args:
-        histograms: of the same pixels, by model.
-        thresholds: of the points to mark, by model.
-    """
+    """Precision against recall, and the ROC curve, by model, with the lines of no skill; ``thresholds`` are marked."""
     fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4.6), layout="constrained")
     for number, (name, histogram) in enumerate(histograms.items()):
         style = line_style(number)
@@ -107,12 +102,7 @@ def error_picture(errors: Codes) -> Float:
 
 
 def error_gallery(maps: Sequence[MappedScene], threshold: float) -> Figure:
-    """Each scene in short-wave infrared, near infrared and red; its water score; where the map is right and wrong.
-
-    Args:
-        maps: scenes mapped by one model, one row each.
-        threshold: water where the score is at least this.
-    """
+    """Each scene in short-wave infrared, near infrared and red; its water score; where the map is right and wrong."""
     fig, axes = plt.subplots(len(maps), 3, figsize=(9, 3 * len(maps) + 0.6), squeeze=False, layout="constrained")
     for ax in axes.flat:
         hide_axes(ax)
@@ -145,11 +135,11 @@ def event_dots(table: pd.DataFrame) -> Figure:
 
 
 def interval_bars(scores: pd.DataFrame, gains: pd.DataFrame, bar: float, metric: str) -> Figure:
-    """Estimates and their intervals: scores above, and below, on an axis of their own, gains of one over another.
+    """Estimates and intervals (``estimate``, ``low``, ``high``): scores above, and below gains of one over another.
 
     Args:
-        scores: columns ``estimate``, ``low`` and ``high``; the index names the rows.
-        gains: the same of differences.
+        scores: the index names the rows.
+        gains: differences of scores.
         bar: gain that is asked for, drawn beside that of 0.
         metric: what the scores are, for the axes.
     """

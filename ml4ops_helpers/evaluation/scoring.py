@@ -44,10 +44,8 @@ Scorer = Callable[[Scene], Float]
 def water_scorer(model: Network | IndexModel, *, given_seen: bool = True) -> Scorer:
     """A function of a scene that scores water by a network's probability, or by an index scaled to 0 to 1.
 
-    Args:
-        model: a network or an index; the scene may hold more bands than it needs.
-        given_seen: score a network by the probability of water given that the ground is seen, right where cloudy pixels
-            are not counted; otherwise by that of water, seen or not.
+    A network is scored by the probability of water ``given_seen``, right where cloudy pixels are not counted, or by
+    that of water, seen or not. The scene may hold more bands than the model needs.
     """
     if isinstance(model, IndexModel):
         return lambda scene: model.score(scene.reflectance(), scene.bands)
@@ -92,12 +90,7 @@ def score_scene(
 ) -> ScoreHistogram:
     """Add a scene to a histogram of the water score, in place, and return the histogram.
 
-    Args:
-        histogram: to add to.
-        scorer: from ``water_scorer``.
-        scene: what to score.
-        truth: version-1 codes ``(height, width)``.
-        clouds: whether cloudy pixels count, as "not water"; by default they do not count.
+    ``truth`` holds version-1 codes; cloudy pixels count, as "not water", only if ``clouds``.
     """
     score = scorer(scene)
     mask = scene.valid & (truth != INVALID) & np.isfinite(score)
@@ -145,9 +138,6 @@ def best_event_threshold(histograms: Mapping[str, ScoreHistogram]) -> tuple[floa
 
     Choose it on validation and freeze it. The best of 999 thresholds, the middle one where several tie; events without
     water do not count. 0.5 and NaN where no event has water.
-
-    Args:
-        histograms: from ``score_events``.
     """
     thresholds = np.arange(1, 1000) / 1000
     tables = [h.table(thresholds) for h in histograms.values()]
@@ -174,12 +164,9 @@ class MappedScene:
     """A scene, its label and a model's score, on one grid ``(height, width)``.
 
     Attributes:
-        event: name of the event.
-        name: event and area of interest.
-        scene: the image.
         truth: version-1 codes.
         permanent: codes of the JRC layer (0 to 3), 0 everywhere if there is no such file.
-        score: score of water, 0 to 1, NaN without data.
+        score: of water, 0 to 1, NaN without data.
     """
 
     event: str

@@ -56,8 +56,7 @@ def classify(probabilities: Float, threshold: float) -> Codes:
 
     Args:
         probabilities: land, water, cloud, ``(3, height, width)``; NaN where there are no data.
-        threshold: where cloud has at most a half, a pixel is water if its probability of water given that the ground is
-            seen is at least this.
+        threshold: of ``water_given_seen``, where cloud has at most a half.
 
     >>> classify(np.array([[[0.5, 0.2]], [[0.3, 0.1]], [[0.2, 0.7]]]), 0.25).tolist()
     [[2, 3]]
@@ -124,11 +123,6 @@ def scene_brightness(scene: Scene) -> Float:
 
 def flood_trace(codes: Codes, reflectance: ArrayLike, bands: str | Sequence[str] = BANDS) -> NDArray[np.bool_]:
     """Water of a class map that the index MNDWI calls dry: muddy, shallow, or between plants.
-
-    Args:
-        codes: class map ``(height, width)``.
-        reflectance: ``(bands, height, width)``; NaN where there are no data.
-        bands: of the image, in order.
 
     >>> pixels = np.array([[0.1, 0.2], [0.2, 0.1]]).reshape(2, 1, 2)
     >>> flood_trace(np.array([[2, 2]], np.uint8), pixels, ["B3", "B11"]).tolist()

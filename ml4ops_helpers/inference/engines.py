@@ -30,12 +30,9 @@ if TYPE_CHECKING:
 
 
 def native_precision(device: str = "cpu") -> str:
-    """Precision that a device computes fastest in, by its capabilities: ``bfloat16`` or ``float32``.
+    """Precision that a device (``cpu`` or ``cuda``) computes fastest in: ``bfloat16`` or ``float32``.
 
-    It is read rather than timed, so that one seed gives the same numbers on one machine.
-
-    Args:
-        device: ``cpu`` or ``cuda``.
+    Read from its capabilities rather than timed, so that one seed gives the same numbers on one machine.
     """
     if device == "cuda":
         native = torch.cuda.get_device_capability() >= (8, 0)  # older ones only emulate it
@@ -78,19 +75,13 @@ def check_engine(name: str) -> None:
 
 
 def build_engine(name: str, model: Network, halo: int, core: tuple[int, int]) -> Runner:
-    """Build an engine for windows of one size.
+    """A function from the reflectance of a window, with its halo and without NaN, to the logits of its core.
 
     Args:
-        name: a key of ``NEEDS``.
+        name: a key of ``NEEDS``; ``ModelError`` if it is unknown or not installed.
         model: the network; put in evaluation mode.
         halo: from ``receptive_field``.
         core: height and width of the core of every window, from ``core_shape``.
-
-    Returns:
-        A function from the reflectance of a window, with its halo and without NaN, to the logits of its core.
-
-    Raises:
-        ModelError: the engine is unknown or not installed.
     """
     check_engine(name)
     model.eval()
@@ -156,8 +147,8 @@ def try_engines(
         repeats: timings of each, after a warm-up; the shortest counts.
 
     Returns:
-        One row per engine: ``seconds`` (wall time for a million pixels of the core), ``difference`` (the largest of any
-        probability) and ``changed`` (share of pixels with another most likely class).
+        By engine ``seconds`` (for a million pixels), ``difference`` (the largest of any probability) and ``changed``
+        (share of pixels with another most likely class).
     """
     import pandas as pd
 

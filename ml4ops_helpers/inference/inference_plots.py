@@ -19,12 +19,7 @@ if TYPE_CHECKING:
 
 
 def influence_figure(influence: Float, halo: int) -> Figure:
-    """How strongly each pixel of the input moves the result in the middle, and the square that the halo spans.
-
-    Args:
-        influence: at least 0, ``(side, side)``.
-        halo: pixels.
-    """
+    """Influence of each pixel, ``(side, side)``, on the result in the middle, and the square that the halo spans."""
     fig, ax = plt.subplots(figsize=(5.2, 4.6), layout="constrained")
     limits = LogNorm(influence.max() * 1e-7, influence.max())
     half = influence.shape[0] / 2
@@ -38,12 +33,7 @@ def influence_figure(influence: Float, halo: int) -> Figure:
 
 
 def seams(differences: Mapping[str, Float], smallest: float = 1e-7) -> Figure:
-    """Maps of how far probabilities are from those of the whole scene, on one logarithmic scale.
-
-    Args:
-        differences: by title, at least 0, ``(height, width)``.
-        smallest: lower end of the scale.
-    """
+    """Maps of how far probabilities are from those of the whole scene, by title, on one logarithmic scale."""
     fig, axes = panels(len(differences), 2, 3.3, 3.3)
     limits = LogNorm(smallest, 1)
     for ax, (title, difference) in zip(axes, differences.items(), strict=True):

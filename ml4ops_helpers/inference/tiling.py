@@ -72,16 +72,13 @@ def check_reflectance(model: Network, reflectance: ArrayLike) -> Float:
 
 
 def predict_window(run: Runner, image: Float, window: Window, halo: int) -> Float:
-    """Class probabilities of one window of a scene.
+    """Class probabilities ``(3, height, width)`` of one window of a scene, NaN where there are no data.
 
     Args:
         run: computes the network, from ``torch_runner`` or an engine.
         image: the window's reflectance, from ``read_mirrored``.
-        window: which pixels, from ``core_windows``.
+        window: from ``core_windows``.
         halo: from ``receptive_field``.
-
-    Returns:
-        float32 ``(3, height, width)`` of the window, NaN where there are no data.
     """
     inside = np.s_[:, halo : halo + window.height, halo : halo + window.width]
     missing = np.asarray(np.isnan(image[inside]).all(axis=0))
@@ -94,9 +91,7 @@ def predict_window(run: Runner, image: Float, window: Window, halo: int) -> Floa
 
 
 def default_tile(halo: int) -> int:
-    """Longest side of a window's core, pixels: four halos, at least 512.
-
-    Wider ones compute less twice, narrower ones need less memory; getting memory takes time, too.
+    """Longest side of a window's core, pixels: four halos, at least 512. Wider ones compute less twice in more memory.
 
     >>> default_tile(0), default_tile(256)
     (512, 1024)
@@ -105,10 +100,7 @@ def default_tile(halo: int) -> int:
 
 
 def core_shape(shape: tuple[int, int], tile: int) -> tuple[int, int]:
-    """Height and width of the cores that cover a scene: equal, multiples of 32, as near to ``tile`` as they can be.
-
-    Raises:
-        ValueError: the tile is smaller than 32 pixels.
+    """Height and width of equal cores that cover a scene: multiples of 32, close to ``tile``, which is 32 or more.
 
     >>> core_shape((2500, 300), 2048)
     (1280, 320)

@@ -110,7 +110,7 @@ def map_event(pre: Path | str, post: Path | str, out: Path | str, options: MapOp
 
 
 def observe(path: Path | str, work: Path, options: MapOptions, day: date | None = None) -> Observed:
-    """Class map of a file: read, or made from a product by a network into ``work``; errors as for ``map_event``."""
+    """Class map of a file: read, or made by a network in the folder ``work``; errors as for ``map_event``."""
     path = Path(path)
     if is_class_map(path):
         return Observed(path, path, read_class_map(path, day))

@@ -35,13 +35,7 @@ def change_picture(codes: Codes) -> Float:
 
 
 def change_figure(maps: Mapping[str, ClassMap], columns: int = 2, side: float = 3.6) -> Figure:
-    """Change maps side by side, with a scale bar of 1 km in the first.
-
-    Args:
-        maps: from ``floodmaps.difference``, by title.
-        columns: maps in a row.
-        side: of a map, inches.
-    """
+    """Change maps side by side, by title, with a scale bar of 1 km in the first; ``side`` of a map in inches."""
     fig, axes = panels(len(maps), columns, side, side + 0.3)
     for ax, (title, found) in zip(axes, maps.items(), strict=True):
         hide_axes(ax, title)

@@ -43,9 +43,6 @@ def vectorise(
     Returns:
         One row per patch, the largest first, in the CRS of the map: ``class``, ``area_km2`` (of its pixels, in an
         equal-area projection, before simplification) and ``geometry``, valid polygons with their holes.
-
-    Raises:
-        ValueError: a size is negative.
     """
     if min_area < 0 or simplify < 0:
         raise ValueError(f"min_area {min_area} m² and simplify {simplify} m must be 0 or more")
@@ -98,11 +95,7 @@ def write_vectors(path: Path | str, outlines: gpd.GeoDataFrame) -> Path:
 
     Args:
         path: ``.gpkg`` (GeoPackage, in the CRS of the outlines) or ``.geojson`` (RFC 7946: longitude and latitude).
-        outlines: from ``vectorise``.
-
-    Raises:
-        SceneError: the outlines have no CRS.
-        ValueError: the suffix is another.
+        outlines: from ``vectorise``; ``SceneError`` if they have no CRS.
     """
     path = Path(path)
     if path.suffix not in _DRIVERS:

@@ -36,7 +36,7 @@ def interactive_map(
     Args:
         outlines: from ``vectors.vectorise``, in any CRS; a layer for each ``class``.
         grid: of the pictures; the map is drawn in its CRS.
-        pictures: RGB ``(height, width, 3)`` in 0 to 1 by name, on the grid; the last is on top, the others are hidden.
+        pictures: RGB ``(height, width, 3)`` in 0 to 1 by name; the last is on top, the others are hidden.
         title: of the page and the map.
     """
     plot = _empty_plot(grid, title)

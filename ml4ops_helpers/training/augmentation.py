@@ -34,9 +34,6 @@ def augment(image: Tensor, target: Tensor, config: Config, rng: np.random.Genera
         target: codes of either version, ``(n, size, size)`` or ``(n, 2, size, size)``.
         config: strengths.
         rng: source of randomness.
-
-    Returns:
-        The batch, whole or at a half or a quarter of its size.
     """
     turns = int(rng.integers(4))
     image, target = image.rot90(turns, (-2, -1)), target.rot90(turns, (-2, -1))

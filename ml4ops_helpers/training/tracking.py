@@ -60,7 +60,7 @@ def track_training(
     name: str | None = None,
     checkpoint: Path | None = None,
 ) -> tuple[History, str]:
-    """Train, and record the run: parameters, each epoch, the data's hash, and the model with signature and example.
+    """Train, and record the run: parameters, epochs, the data's hash, and the model with signature and example.
 
     Args:
         model: from ``build_model``; trained in place.

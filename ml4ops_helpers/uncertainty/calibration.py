@@ -31,14 +31,7 @@ MIDDLES = np.append((np.arange(BINS) + 0.5) / BINS, 1 - 0.25 / BINS)  # the last
 
 
 def scale_temperature(probability: ArrayLike, temperature: float) -> Float:
-    """Divide the logit of a probability by a temperature: above 1 it makes it more cautious; the order stays.
-
-    Args:
-        probability: of one of two classes, any shape; NaN stays NaN.
-        temperature: above 0; 1 changes nothing.
-
-    Raises:
-        ValueError: the temperature is not above 0.
+    """Divide the logit of a probability by a temperature, above 0: above 1 it is more cautious; the order stays.
 
     Source: Guo et al. 2017, On calibration of modern neural networks.
 
@@ -51,13 +44,7 @@ def scale_temperature(probability: ArrayLike, temperature: float) -> Float:
 
 
 def fit_temperature(histograms: Mapping[str, ScoreHistogram]) -> float:
-    """Temperature with the lowest mean log loss over events, each with the same weight. Fit it on validation.
-
-    Args:
-        histograms: of the probability of water, by event.
-
-    Raises:
-        ValueError: no event has a pixel.
+    """Temperature with the lowest mean log loss over events, each with the same weight; ``ValueError`` without pixels.
 
     >>> histogram = ScoreHistogram()
     >>> histogram.update([True, True, True, False], [0.9, 0.9, 0.9, 0.9])  # states 0.9, is right in 3 of 4
@@ -82,11 +69,7 @@ def _pixels(histogram: ScoreHistogram) -> Number:
 def log_loss(histogram: ScoreHistogram, temperature: float = 1.0) -> float:
     """Mean negative log-likelihood of the truth, in nats; a proper score: the true probabilities have the lowest.
 
-    NaN where there is no pixel. A pixel that was certain and wrong costs about 12, the most a step can resolve.
-
-    Args:
-        histogram: of the probability of water.
-        temperature: see ``scale_temperature``.
+    NaN without pixels. A pixel that was certain and wrong costs about 12, the most a step can resolve.
 
     >>> histogram = ScoreHistogram()
     >>> histogram.update([True], [0.5])
@@ -99,13 +82,7 @@ def log_loss(histogram: ScoreHistogram, temperature: float = 1.0) -> float:
 
 
 def brier_score(histogram: ScoreHistogram, temperature: float = 1.0) -> float:
-    """Mean squared distance from probability to truth, 0 to 1 (Brier 1950); a proper score; NaN without pixels.
-
-    >>> histogram = ScoreHistogram()
-    >>> histogram.update([True], [0.5])
-    >>> round(brier_score(histogram), 3)
-    0.25
-    """
+    """Mean squared distance from probability to truth, 0 to 1 (Brier 1950); a proper score; NaN without pixels."""
     p, total = expit(logit(MIDDLES) / temperature), _pixels(histogram).sum()
     distance = histogram.positives @ (1 - p) ** 2 + histogram.negatives @ p**2
     return float(distance / total) if total else float("nan")
@@ -113,11 +90,6 @@ def brier_score(histogram: ScoreHistogram, temperature: float = 1.0) -> float:
 
 def reliability(histogram: ScoreHistogram, temperature: float = 1.0, bins: int = RELIABILITY_BINS) -> pd.DataFrame:
     """Stated probability against observed frequency, for bins of equal width.
-
-    Args:
-        histogram: of the probability of water.
-        temperature: see ``scale_temperature``.
-        bins: number of bins from 0 to 1.
 
     Returns:
         One row per bin: ``low``, ``high``, ``pixels``, mean ``probability`` and ``frequency`` of water (NaN: empty).
@@ -177,11 +149,7 @@ def debiased_calibration_error(table: pd.DataFrame) -> float:
 
 
 def calibration_table(histograms: Iterable[tuple[str, ScoreHistogram, float]]) -> pd.DataFrame:
-    """The measures side by side: ``ECE``, ``debiased``, ``Brier``, ``NLL``, ``temperature``.
-
-    Args:
-        histograms: name, histogram and temperature of each candidate.
-    """
+    """``ECE``, ``debiased``, ``Brier``, ``NLL`` and ``temperature`` of each candidate: name, histogram, temperature."""
     rows = {}
     for name, histogram, temperature in histograms:
         table = reliability(histogram, temperature)

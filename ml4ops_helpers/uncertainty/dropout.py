@@ -48,11 +48,7 @@ def draw_masks(model: Network, samples: int, seed: int = 0) -> Iterator[Masks]:
 
 
 def with_dropout(model: Network, rate: float) -> Network:
-    """A copy of a U-Net, in evaluation mode, that drops channels at another rate, 0 to 1; without samples both agree.
-
-    Raises:
-        ModelError: the network has no decoder to drop channels in, or ``rate`` is not a rate.
-    """
+    """A copy of a U-Net, in evaluation mode, that drops channels at another rate, 0 to 1, when it is sampled."""
     unet_of(model)
     copy = build_model(**{**model.config, "dropout": rate})
     copy.load_state_dict(model.state_dict())
@@ -60,19 +56,11 @@ def with_dropout(model: Network, rate: float) -> Network:
 
 
 class DropoutSampler:
-    """A U-Net that has encoded a window, to be decoded without some of its channels.
+    """A U-Net that has encoded a window, to be decoded without some of its channels; arguments as for ``whole_logits``.
 
     A decoder block repeats each pixel 2×2 and convolves 3×3; together they are one transposed convolution 4×4 with
     stride 2, with less than half of the multiplications. Batch norm joins the weights, and what a skip connection adds
-    is kept. Results change by rounding only.
-
-    Args:
-        model: a U-Net, which stays as it is; batch norm uses its running statistics.
-        window: reflectance ``(1, bands, height, width)`` with the halo, without NaN, sides multiples of 32.
-        halo: pixels around the window, a multiple of 32, at least 64.
-
-    Raises:
-        ModelError: the network has no decoder to drop channels in.
+    is kept. Results change by rounding only; the network stays as it is.
     """
 
     def __init__(self, model: Network, window: Tensor, halo: int) -> None:

@@ -42,10 +42,8 @@ def entropy(probabilities: ArrayLike) -> Float:
     """Entropy −Σ p ln p of each pixel, in nats: 0 where one class is certain, ln C where all C are equally likely.
 
     Args:
-        probabilities: ``(classes, height, width)`` that sum to 1; or ``(height, width)``, one of two classes, whose
-            other class counts too. NaN stays NaN.
-
-    Source: Shannon 1948, doi:10.1002/j.1538-7305.1948.tb01338.x.
+        probabilities: ``(classes, height, width)``; or ``(height, width)``, one of two classes, whose other class
+            counts too. NaN stays NaN.
 
     >>> entropy([[0.1, 0.5, 0.9]]).round(3).tolist()
     [[0.32499998807907104, 0.6930000185966492, 0.32499998807907104]]
@@ -227,13 +225,7 @@ def _decode(parts: Sequence[tuple[Window, DropoutSampler]], masks: Masks, missin
 
 
 def augmented_samples(model: Network, reflectance: ArrayLike, samples: int = VIEWS) -> Iterator[Float]:
-    """Test-time augmentation: predictions of the scene turned and mirrored, turned back again.
-
-    Args:
-        model: any network.
-        reflectance: as for ``predict_scene``.
-        samples: number of views, 1 to 8, else ``ValueError``; the first is the scene as it is.
-    """
+    """Test-time augmentation: predictions of 1 to 8 turned and mirrored views, turned back; the first is the scene."""
     if not 1 <= samples <= VIEWS:
         raise ValueError(f"{samples} views of a scene: choose 1 to {VIEWS}")
     image = np.asarray(reflectance, np.float32)

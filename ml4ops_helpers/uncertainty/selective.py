@@ -94,11 +94,7 @@ class SelectiveHistogram:
 
 
 def best_risk(coverage: ArrayLike, error_rate: float) -> np.ndarray:
-    """Risk if the errors were known and rejected first: a bound for every uncertainty.
-
-    Args:
-        coverage: shares of the pixels kept, above 0.
-        error_rate: share of all pixels that are wrong.
+    """Risk at each coverage if the errors were known and rejected first: a bound for every uncertainty.
 
     >>> best_risk([1.0, 0.9, 0.8], 0.1).round(2).tolist()
     [0.1, 0.0, 0.0]

@@ -39,11 +39,7 @@ SET_COLOURS: dict[int, str] = {
 
 
 def reliability_figure(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Stated probability against observed frequency, above; the pixels behind each point, below.
-
-    Args:
-        tables: from ``calibration.reliability``, by candidate; empty bins are not drawn.
-    """
+    """Stated probability against observed frequency, by candidate, above; the pixels behind each point, below."""
     fig, (top, bottom) = plt.subplots(2, 1, figsize=(6.4, 6), height_ratios=(3, 1), sharex=True, layout="constrained")
     top.plot([0, 1], [0, 1], **CHANCE, label="perfectly calibrated")
     for number, (name, table) in enumerate(tables.items()):
@@ -58,11 +54,7 @@ def reliability_figure(tables: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def risk_figure(curves: Mapping[str, pd.DataFrame]) -> Figure:
-    """Error rate of what is kept against the share kept, between rejection at random and of the errors first.
-
-    Args:
-        curves: from ``SelectiveHistogram.rejection``, by uncertainty.
-    """
+    """Error rate of what ``rejection`` keeps against the share kept, between random choice and the errors first."""
     fig, ax = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
     for number, (name, curve) in enumerate(curves.items()):
         thin = thin_out(curve)
@@ -77,12 +69,7 @@ def risk_figure(curves: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def coverage_figure(table: pd.DataFrame, level: float) -> Figure:
-    """Share of pixels whose set holds the truth, for each event and all pooled: all pixels, land, water.
-
-    Args:
-        table: from ``conformal.coverage_table``.
-        level: that was asked for.
-    """
+    """Share of pixels whose set holds the truth, from ``coverage_table``: all pixels, land, water, beside the level."""
     fig, ax = plt.subplots(figsize=(6.4, 1.6 + 0.36 * len(table)), layout="constrained")
     ax.axvline(100 * level, **CHANCE, label="asked for")
     colours = {"coverage": "#000000", "land": CLASS_COLOURS["land"], "water": CLASS_COLOURS["water"]}
@@ -113,11 +100,7 @@ def sets_figure(picture: Float, sets: Codes) -> Figure:
 
 
 def expected_area_figure(table: pd.DataFrame) -> Figure:
-    """The interval of each scene's area, with the true area marked as held or missed.
-
-    Args:
-        table: columns ``estimate``, ``low``, ``high`` and ``truth``, all in km²; the index names the scenes.
-    """
+    """Intervals of areas (``estimate``, ``low``, ``high``, km²), with the ``truth`` marked as held or missed."""
     fig, ax = plt.subplots(figsize=(6.4, 1.6 + 0.32 * len(table)), layout="constrained")
     places = np.arange(len(table))
     middle, low, high, truth = table[["estimate", "low", "high", "truth"]].to_numpy(float).T
