@@ -45,11 +45,6 @@ def mean_defined(values: ArrayLike) -> Mean:
     return Mean(float(kept.mean()) if kept.size else float("nan"), kept.size, x.size - kept.size)
 
 
-def _check(table: pd.DataFrame) -> None:
-    if missing := {"event", *Counts._fields} - set(table.columns):
-        raise ValueError(f"the table of counts lacks the columns {', '.join(sorted(missing))}")
-
-
 def per_event(table: pd.DataFrame) -> pd.DataFrame:
     """Counts and scores of each event.
 
@@ -59,26 +54,21 @@ def per_event(table: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row per event: ``scenes``, the summed counts, precision, recall, F1 and IoU (NaN where undefined).
 
-    Raises:
-        ValueError: a column is missing.
-
     >>> scenes = pd.DataFrame({"event": ["A", "A", "B"], "tp": [3, 1, 0], "fp": [0, 1, 0], "fn": [0, 1, 0], "tn": 9})
     >>> per_event(scenes)["iou"].round(3).tolist()
     [0.667, nan]
     """
-    _check(table)
     groups = table.groupby("event", sort=True)
     return score_table(groups[list(Counts._fields)].sum().assign(scenes=groups.size()))
 
 
 def pooled(table: pd.DataFrame) -> pd.Series[float]:
-    """Counts and scores of all pixels together; argument and error as for ``per_event``."""
-    _check(table)
+    """Counts and scores of all pixels together; argument as for ``per_event``."""
     return score_table(table[list(Counts._fields)].sum().to_frame().T).iloc[0]
 
 
 def summarise_events(table: pd.DataFrame) -> pd.DataFrame:
-    """Pooled score beside the mean of the events, for each metric; argument and error as for ``per_event``.
+    """Pooled score beside the mean of the events, for each metric; argument as for ``per_event``.
 
     Returns:
         One row per metric: ``pooled``, ``per_event_mean``, and how many events were ``defined`` and ``undefined``.
@@ -88,16 +78,9 @@ def summarise_events(table: pd.DataFrame) -> pd.DataFrame:
     [0.5, 0.5, 2.0, 0.0]
     """
     events, total = per_event(table), pooled(table)
-    means = [mean_defined(events[name]) for name in SCORES]
-    return pd.DataFrame(
-        {
-            "pooled": [total[name] for name in SCORES],
-            "per_event_mean": [m.value for m in means],
-            "defined": [m.defined for m in means],
-            "undefined": [m.undefined for m in means],
-        },
-        index=pd.Index(SCORES, name="metric"),
-    )
+    found = pd.DataFrame([mean_defined(events[name]) for name in SCORES], pd.Index(SCORES, name="metric"))
+    found.insert(0, "pooled", total[list(SCORES)])
+    return found.rename(columns={"value": "per_event_mean"})
 
 
 def bootstrap_interval(

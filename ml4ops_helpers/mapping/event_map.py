@@ -11,19 +11,8 @@ from datetime import date
 from pathlib import Path
 
 from ml4ops_helpers import __version__
+from ml4ops_helpers.mapping import floodmaps as fm
 from ml4ops_helpers.mapping.classmaps import ClassMap, is_class_map, read_class_map, read_permanent
-from ml4ops_helpers.mapping.floodmaps import (
-    FLOOD,
-    NOT_OBSERVED,
-    PERMANENT,
-    RECEDED,
-    UNKNOWN_BEFORE,
-    Bounds,
-    change_areas,
-    difference,
-    expected_flood,
-    write_change,
-)
 from ml4ops_helpers.scenes.rasters import SceneError, open_raster
 from ml4ops_helpers.uncertainty.areas import area_interval
 
@@ -31,7 +20,7 @@ SHIPPED = (
     "The network that ships with this program was trained on simulated scenes only; see its measured scores first."
 )
 """Caveat of maps made by it."""
-OUTLINED = (NOT_OBSERVED, PERMANENT, FLOOD, RECEDED, UNKNOWN_BEFORE)
+OUTLINED = (fm.NOT_OBSERVED, fm.PERMANENT, fm.FLOOD, fm.RECEDED, fm.UNKNOWN_BEFORE)
 
 
 @dataclass(frozen=True)
@@ -103,7 +92,7 @@ def map_event(pre: Path | str, post: Path | str, out: Path | str, options: MapOp
             observe(path, Path(work) / when, options, day)
             for path, when, day in zip((pre, post), ("pre", "post"), days, strict=True)
         )
-        change = difference(before.classes, after.classes, layer)
+        change = fm.difference(before.classes, after.classes, layer)
         made = _write_all(Path(work), before, after, change, options)
         out.mkdir(parents=True, exist_ok=True)
         return {kind: path.replace(out / path.name) for kind, path in made.items()}
@@ -148,12 +137,12 @@ def _write_all(
         caveats=[SHIPPED] if shipped else [],
     )
     made = {
-        "change": write_change(folder / f"{name}_change.tif", change),
+        "change": fm.write_change(folder / f"{name}_change.tif", change),
         "gpkg": write_vectors(folder / f"{name}_flood.gpkg", outlines),
         "geojson": write_vectors(folder / f"{name}_flood.geojson", outlines),
     }
     texts = {
-        "areas": ("areas.csv", change_areas(change).to_csv()),
+        "areas": ("areas.csv", fm.change_areas(change).to_csv()),
         "map": ("map.html", interactive_map(outlines, change.grid, pictures, title)),
         "report": ("report.html", report),
     }
@@ -164,12 +153,12 @@ def _write_all(
     return made | {k: one.file.rename(folder / f"{name}_{k}.tif") for k, one in mapped.items() if one.water}
 
 
-def _interval(after: Observed, change: ClassMap, factor: float | None) -> Bounds | None:
+def _interval(after: Observed, change: ClassMap, factor: float | None) -> fm.Bounds | None:
     """Interval of the new flood in what was seen, where a network gave the probability of water."""
     if factor is None or after.water is None:
         return None
     with open_raster(after.water) as source:
-        return Bounds(*area_interval(expected_flood(change, source.read(1)), factor))
+        return fm.Bounds(*area_interval(fm.expected_flood(change, source.read(1)), factor))
 
 
 def _facts(before: Observed, after: Observed, change: ClassMap, options: MapOptions) -> dict[str, str]:

@@ -21,14 +21,7 @@ from ml4ops_helpers.uncertainty.areas import Area, expected_area
 
 NOT_OBSERVED, DRY, PERMANENT, FLOOD, RECEDED, UNKNOWN_BEFORE = range(6)
 """Codes of a change map."""
-CHANGES: tuple[str, ...] = (
-    "not observed",
-    "not flooded",
-    "permanent water",
-    "new flood",
-    "receded",
-    "water, before unknown",
-)
+CHANGES = ("not observed", "not flooded", "permanent water", "new flood", "receded", "water, before unknown")
 _ROWS = 512
 """Rows whose areas are in memory at once."""
 

@@ -11,15 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ml4ops_helpers.mapping.floodmaps import (
-    CHANGES,
-    DRY,
-    NOT_OBSERVED,
-    UNKNOWN_BEFORE,
-    Bounds,
-    change_areas,
-    flood_bounds,
-)
+from ml4ops_helpers.mapping import floodmaps as fm
 from ml4ops_helpers.mapping.map_plots import CHANGE_COLOURS, change_figure
 from ml4ops_helpers.mapping.pictures import data_uri
 from ml4ops_helpers.scenes.sentinel2 import Float
@@ -51,7 +43,7 @@ CAVEATS: tuple[str, ...] = (
 
 def event_report(
     change: ClassMap, *, title: str, pictures: Mapping[str, Float], facts: Mapping[str, str],
-    interval: Bounds | None = None, level: float | None = None, caveats: Sequence[str] = (),
+    interval: fm.Bounds | None = None, level: float | None = None, caveats: Sequence[str] = (),
 ) -> str:  # fmt: skip
     """The report of an event as HTML, images inside; it loads nothing.
 
@@ -64,11 +56,11 @@ def event_report(
         level: chance that such an interval holds the truth; None where unknown.
         caveats: of this map, besides ``CAVEATS``.
     """
-    areas = change_areas(change)
-    bounds = flood_bounds(areas)
+    areas = fm.change_areas(change)
+    bounds = fm.flood_bounds(areas)
     rows = [
         {"name": name, "meaning": meaning, "colour": CHANGE_COLOURS[name], **areas.loc[name].to_dict()}
-        for name, meaning in zip(CHANGES, MEANINGS, strict=True)
+        for name, meaning in zip(fm.CHANGES, MEANINGS, strict=True)
     ]
     environment = Environment(
         loader=PackageLoader("ml4ops_helpers.mapping"), autoescape=True, undefined=StrictUndefined
@@ -78,9 +70,9 @@ def event_report(
         bounds=bounds,
         interval=interval,
         level=level,
-        hidden=areas.loc[CHANGES[NOT_OBSERVED], "percent"],
+        hidden=areas.loc[fm.CHANGES[fm.NOT_OBSERVED], "percent"],
         rows=rows,
-        shown=[CHANGES[code] for code in np.unique(change.codes)],
+        shown=[fm.CHANGES[code] for code in np.unique(change.codes)],
         change_image=_figure_uri(change_figure({"": change}, columns=1, side=7)),
         crs=change.grid.crs.to_string(),
         pictures={name: data_uri(picture) for name, picture in pictures.items()},
@@ -93,15 +85,15 @@ def _own_caveats(change: ClassMap) -> list[str]:
     """Caveats that depend on the codes of a map."""
     present = set(np.unique(change.codes).tolist())
     found = []
-    if NOT_OBSERVED in present:
+    if fm.NOT_OBSERVED in present:
         found.append(
             "Parts of the map were not observed. The flood may be there, too: look at a later image, or at radar."
         )
-    if UNKNOWN_BEFORE in present:
+    if fm.UNKNOWN_BEFORE in present:
         found.append(
             "Some water was seen only afterwards. Without a layer of permanent water nobody can say if it is new."
         )
-    if not present & {*range(DRY, UNKNOWN_BEFORE)}:
+    if not present & {*range(fm.DRY, fm.UNKNOWN_BEFORE)}:
         found.append("No pixel was seen in both images: this map says nothing about change.")
     return found
 

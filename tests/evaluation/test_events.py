@@ -79,8 +79,6 @@ def test_bootstrap_is_repeatable_and_counts_undefined_resamples():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: per_event(pd.DataFrame({"event": ["a"], "tp": [1]})), "columns fn, fp, tn"),
-        (lambda: pooled(pd.DataFrame({"tp": [1], "fp": [1], "fn": [1], "tn": [1]})), "columns event"),
         (lambda: bootstrap_interval([0.5]), "at least two"),
         (lambda: bootstrap_interval([0.5, 0.6], level=95), "level"),
     ],
