@@ -5,7 +5,7 @@ Every function returns a matplotlib ``Figure``; ``Lesson.figure`` shows it with 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
@@ -28,6 +28,9 @@ OKABE_ITO: tuple[str, ...] = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F
 CLASS_COLOURS: dict[str, str] = {"invalid": "#000000", "land": "#E69F00", "water": "#0072B2", "cloud": "#CC79A7"}
 SPLIT_COLOURS: dict[str, str] = {"train": "#0072B2", "val": "#E69F00", "test": "#D55E00"}
 MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X", "*")
+LINE_STYLES: tuple[str, ...] = ("-", "--", "-.", ":")
+CHANCE: dict[str, Any] = {"color": "grey", "lw": 1.5, "ls": (0, (1, 1))}
+"""Style of the line that something is compared with: no skill, a level asked for."""
 
 
 def set_style() -> None:
@@ -59,10 +62,39 @@ def panels(number: int, columns: int, width: float, height: float) -> tuple[Figu
     return fig, list(axes.flat[:number])
 
 
-def label_picture(codes: Codes) -> Float:
-    """Picture of version-1 class codes ``(height, width)``, float32 ``(height, width, 3)`` in 0 to 1."""
-    palette = np.array([to_rgb(CLASS_COLOURS[name]) for name in CLASS_NAMES], np.float32)
+def line_style(number: int) -> dict[str, Any]:
+    """Colour and dashes of the line of this number: lines differ in both, for readers and printers without colour."""
+    return {"color": OKABE_ITO[number % len(OKABE_ITO)], "ls": LINE_STYLES[number % len(LINE_STYLES)]}
+
+
+def hide_axes(ax: Axes, title: str = "") -> None:
+    """Prepare axes for a picture: no ticks, no grid."""
+    ax.set_title(title, fontsize=11)
+    ax.set(xticks=[], yticks=[])
+    ax.grid(visible=False)
+
+
+def name_rows(ax: Axes, names: Iterable[object]) -> None:
+    """Name the rows 0, 1, … of an axes, the first on top."""
+    words = [str(name) for name in names]
+    ax.set_yticks(range(len(words)), words)
+    ax.invert_yaxis()
+
+
+def code_picture(codes: Codes, colours: Iterable[str]) -> Float:
+    """Picture ``(height, width, 3)`` of codes, each in the colour at its place."""
+    palette = np.array([to_rgb(colour) for colour in colours], np.float32)
     return np.asarray(palette[codes], np.float32)
+
+
+def thin_out(curve: pd.DataFrame, points: int = 2000) -> pd.DataFrame:
+    """At most so many rows of a curve, its ends among them: what is drawn of it."""
+    return curve.iloc[np.unique(np.linspace(0, len(curve) - 1, points).astype(int))]
+
+
+def label_picture(codes: Codes) -> Float:
+    """Picture ``(height, width, 3)`` of version-1 codes, in 0 to 1."""
+    return code_picture(codes, CLASS_COLOURS.values())
 
 
 def gallery(pictures: Mapping[str, NDArray[Any]], columns: int = 3, pixel: float = 10, unit: str = "") -> Figure:
@@ -78,10 +110,7 @@ def gallery(pictures: Mapping[str, NDArray[Any]], columns: int = 3, pixel: float
     fig, axes = panels(len(pictures), columns, 3, 3.25)
     present: set[int] = set()
     for ax, (title, picture) in zip(axes, pictures.items(), strict=True):
-        ax.set_title(title, fontsize=11)
-        ax.set_xticks([])
-        ax.set_yticks([])
-        ax.grid(visible=False)
+        hide_axes(ax, title)
         ax.spines[:].set_visible(False)
         if picture.ndim == 3:
             ax.imshow(picture)
@@ -122,11 +151,10 @@ def lines(
     """
     fig, ax = plt.subplots(figsize=(6.4, 4), layout="constrained")
     for number, name in enumerate(table.columns):
-        colour = OKABE_ITO[number % len(OKABE_ITO)]
-        style = ("-", "--", "-.", ":")[number % 4]
-        ax.plot(table.index, table[name], color=colour, ls=style, lw=2, label=str(name))
+        style = line_style(number)
+        ax.plot(table.index, table[name], **style, lw=2, label=str(name))
         if marks and name in marks:
-            ax.plot(*marks[str(name)], marker=MARKERS[number % len(MARKERS)], ms=9, color=colour, mec="black")
+            ax.plot(*marks[str(name)], marker=MARKERS[number % len(MARKERS)], ms=9, color=style["color"], mec="black")
     ax.set(xlabel=str(table.index.name), ylabel=y, **axes)
     if axes.get("yscale") == "log":
         ax.yaxis.set_major_formatter("{x:g}")

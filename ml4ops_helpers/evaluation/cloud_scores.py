@@ -28,8 +28,6 @@ class CloudyScene:
     """A simulated scene with what lies under its clouds; arrays ``(height, width)``.
 
     Attributes:
-        event: name of the event.
-        scene: the image.
         label: version 2, ``(2, height, width)``.
         ground: true land and water everywhere, codes 0 to 2.
         thickness: optical thickness of the cloud.
@@ -48,15 +46,11 @@ class CloudyScene:
 
 
 def cloudy_scenes(table: pd.DataFrame) -> Iterator[CloudyScene]:
-    """The scenes of a simulated catalogue, one at a time, with the truth under their clouds.
-
-    Raises:
-        SceneError: a scene has no such truth: nobody knows what lay under a real cloud.
-    """
+    """The scenes of a simulated catalogue, one at a time; ``SceneError`` for a scene without truth under its clouds."""
     for _, row in table.iterrows():
         scene, label = load_scene(row)
         if label is None or not row["truth"]:
-            raise SceneError(f"{row['image']}: no truth under its clouds; use simulated scenes, such as embedded has")
+            raise SceneError(f"{row['image']}: no truth under its clouds; use simulated scenes (source embedded)")
         with open_raster(row["truth"]) as source:
             bands = [source.descriptions.index(b) + 1 for b in ("label_under_cloud", "cloud_optical_thickness")]
             ground, thickness = source.read(bands)
@@ -85,16 +79,16 @@ def count_parts(
 ) -> pd.DataFrame:
     """Count what maps get right and wrong of the true ground, by parts of the scenes.
 
-    A pixel that a map does not observe counts as "not water": of true water it is missed.
+    A pixel that a map does not observe counts as "not water": true water there is missed.
 
     Args:
-        mapper: gives the class maps to compare of a scene, by name.
+        mapper: gives the class maps of a scene that are compared, by name.
         table: simulated catalogue.
         parts: masks of a scene, such as ``by_label`` or ``by_thickness``.
 
     Returns:
-        One row a map, event and part: ``model``, ``event``, ``part``, ``tp``, ``fp``, ``fn``, ``tn``, and
-        ``unobserved``, the missed water that the map says it did not observe.
+        One row per map, event and part: ``model``, ``event``, ``part``, ``tp``, ``fp``, ``fn``, ``tn``, and
+        ``unobserved``, the missed water that the map declares not observed.
     """
     rows = []
     for cloudy in cloudy_scenes(table):
@@ -110,22 +104,19 @@ def count_parts(
 
 
 def add_uniform_cloud(scene: Scene, thickness: float, high: float = 1.0) -> Scene:
-    """Lay an even, simulated cloud over a scene: the ground is real, and stays known.
+    """A scene under an even, simulated cloud: the ground stays known.
 
     Args:
         scene: all thirteen bands.
         thickness: optical thickness.
         high: share of cirrus, 0 to 1; the rest is a low cloud of droplets.
 
-    Returns:
-        The same scene under the cloud.
-
     Raises:
-        ValueError: the scene has not all bands.
+        ValueError: a band is missing.
     """
     if scene.bands != BANDS:
-        raise ValueError(f"{scene.path}: {len(scene.bands)} bands; a cloud is laid over all thirteen")
+        raise ValueError(f"{scene.path}: {len(scene.bands)} bands; a cloud needs all thirteen")
     flat = np.ones(scene.shape, np.float32)
-    veiled = add_cloud(np.nan_to_num(scene.reflectance()), thickness * flat, high * flat)
-    numbers = np.clip(np.rint(veiled * QUANTIFICATION) - scene.offset, 1, 65535) * scene.valid
+    clouded = add_cloud(np.nan_to_num(scene.reflectance()), thickness * flat, high * flat)
+    numbers = np.clip(np.rint(clouded * QUANTIFICATION) - scene.offset, 1, 65535) * scene.valid
     return replace(scene, image=numbers.astype(np.int32))

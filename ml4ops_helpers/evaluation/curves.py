@@ -6,22 +6,19 @@ A pixel is called water where ``score >= threshold``. Explained in ``04_measure_
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ml4ops_helpers.evaluation.metrics import Counts, Number, as_mask, f1, false_positive_rate, iou, precision, recall
+from ml4ops_helpers.evaluation.metrics import Counts, Number, as_mask, false_positive_rate, precision, recall
 
 BINS = 65_536
 """Steps of the score. A power of two: multiplying by it is exact, so ``score >= k / BINS`` is decided exactly."""
 _SLOTS = BINS + 1  # one more, for a score of exactly 1
 _CHUNK = 1 << 18  # pixels counted at a time: the buffers stay in the processor's cache
-
-_METRICS: dict[str, Callable[[ArrayLike, ArrayLike, ArrayLike], Number]] = {"iou": iou, "f1": f1}
 
 
 def _zeros() -> NDArray[np.int64]:
@@ -32,8 +29,8 @@ def _count(truth: NDArray[np.bool_], score: NDArray[Any]) -> NDArray[np.int64]:
     """Histogram of one chunk: land in the first ``_SLOTS`` places, water in the rest."""
     if score.size and not (score.min() >= 0 and score.max() <= 1):
         raise ValueError(
-            f"scores span {score.min()} to {score.max()}, expected 0 to 1; "
-            "leave pixels without a prediction (NaN) out by mask=, rescale an index"
+            f"scores span {score.min()} to {score.max()}, expected 0 to 1; exclude pixels without a prediction (NaN) "
+            "by mask=, rescale an index"
         )
     slot = (score * np.float32(BINS)).astype(np.int32)
     slot += truth * np.int32(_SLOTS)
@@ -44,10 +41,9 @@ def _count(truth: NDArray[np.bool_], score: NDArray[Any]) -> NDArray[np.int64]:
 class ScoreHistogram:
     """Histogram of a score by truth; the order and size of the batches do not matter.
 
-    A threshold ``k / 65536`` is exact. Any other acts as the next one above it, so scores between the two, less than
-    1.6e-5 wide, count as below the threshold. Curves have a point at every occupied step: scores that are equal,
-    or share a step, enter together, and the curve is straight between points. Areas are those of the unrounded score
-    to about a millionth, less closely where an overconfident model piles its scores up within a step of 0 or 1.
+    A threshold ``k / 65536`` is exact; any other acts as the next step above it. Curves have a point at every occupied
+    step, and are straight between points. Areas are those of the unrounded score to about a millionth, less closely
+    where an overconfident model piles its scores up within a step of 0 or 1.
 
     Attributes:
         positives: int64 ``(65537,)``: water pixels whose score lies in each step; the last holds scores of exactly 1.
@@ -72,7 +68,7 @@ class ScoreHistogram:
 
         Raises:
             ValueError: truth or mask is not boolean, shapes differ, or a score that counts is NaN or outside 0 to 1;
-                the histogram is then as it was before.
+                the histogram then stays as it was.
         """
         s = np.asarray(score)
         operands = [as_mask("truth", truth, s.shape), s]
@@ -95,7 +91,7 @@ class ScoreHistogram:
 
     @property
     def no_skill(self) -> float:
-        """Share of water: the precision of a score that knows nothing, at every recall. NaN when empty."""
+        """Share of water: the precision at every recall of a score without skill. NaN when empty."""
         positives, total = self.positives.sum(), (self.positives + self.negatives).sum()
         return float(positives / total) if total else float("nan")
 
@@ -118,32 +114,21 @@ class ScoreHistogram:
         return pd.DataFrame({"threshold": asked, "tp": below_p[-1] - fn, "fp": below_n[-1] - tn, "fn": fn, "tn": tn})
 
     def counts_at(self, threshold: float) -> Counts:
-        """Counts of the map ``score >= threshold``; exact for a threshold ``k / 65536``.
-
-        Raises:
-            ValueError: the threshold is NaN.
-        """
+        """Counts of the map ``score >= threshold``; arguments and error as for ``table``."""
         row = self.table(threshold).iloc[0]
         return Counts(*(int(row[name]) for name in Counts._fields))
 
     def pr_curve(self, thresholds: ArrayLike | None = None) -> pd.DataFrame:
-        """Precision and recall at each threshold, NaN where undefined.
+        """``table`` with ``precision`` and ``recall``, NaN where undefined.
 
         Args:
             thresholds: 0 to 1; by default every occupied step, from the highest to the lowest.
-
-        Returns:
-            Columns ``threshold``, ``tp``, ``fp``, ``fn``, ``tn``, ``precision``, ``recall``.
         """
         points = self.table(self.occupied() if thresholds is None else thresholds)
         return points.assign(precision=precision(points["tp"], points["fp"]), recall=recall(points["tp"], points["fn"]))
 
     def roc_curve(self) -> pd.DataFrame:
-        """True and false positive rate from a threshold above every score (0, 0) to the lowest score (1, 1).
-
-        Returns:
-            Columns ``threshold``, ``tp``, ``fp``, ``fn``, ``tn``, ``false_positive_rate``, ``true_positive_rate``.
-        """
+        """``table`` with ``false_positive_rate`` and ``true_positive_rate``, from (0, 0) to (1, 1)."""
         points = self.table(np.concatenate([[np.inf], self.occupied()]))
         return points.assign(
             false_positive_rate=false_positive_rate(points["fp"], points["tn"]),
@@ -153,9 +138,8 @@ class ScoreHistogram:
     def average_precision(self) -> float:
         """Area under the precision-recall curve by the trapezoid rule, from precision 1 at recall 0; NaN without water.
 
-        It equals scikit-learn's ``auc(recall, precision)`` of its ``precision_recall_curve``. Scikit-learn's
-        ``average_precision_score`` is a step sum and differs where the curve has few points.
-        Straight lines between points are optimistic (Davis and Goadrich 2006, doi:10.1145/1143844.1143874).
+        As scikit-learn's ``auc(recall, precision)``; its ``average_precision_score`` is a step sum and differs where
+        the curve has few points. Straight lines are optimistic (Davis and Goadrich 2006, doi:10.1145/1143844.1143874).
         """
         curve = self.pr_curve()
         heights, widths = np.append(1.0, curve["precision"]), np.append(0.0, curve["recall"])
@@ -167,39 +151,17 @@ class ScoreHistogram:
         area = np.trapezoid(curve["true_positive_rate"], curve["false_positive_rate"])
         return float(area) if self.positives.any() and self.negatives.any() else float("nan")
 
-    def best_threshold(self, metric: Literal["iou", "f1"] = "iou") -> float:
-        """Threshold with the highest IoU or F1 (the same one: F1 grows with IoU); the highest of equals.
-
-        Choose it on the validation events, and freeze it.
-
-        Raises:
-            ValueError: the metric is unknown, or no pixel is water.
-        """
-        if metric not in _METRICS:
-            raise ValueError(f"metric {metric!r} is unknown; choose one of {', '.join(_METRICS)}")
-        if not self.positives.any():
-            raise ValueError("no pixel is water: a threshold cannot be chosen; use events that have a flood")
-        points = self.table(self.occupied())
-        values = _METRICS[metric](points["tp"], points["fp"], points["fn"])
-        return float(points["threshold"].iloc[int(np.argmax(values))])
-
 
 def operating_threshold(histogram: ScoreHistogram, cost_fn: float, cost_fp: float) -> float:
     """Threshold with the lowest total cost of missed floods and false alarms; the highest of equals.
 
     For a calibrated probability it is near ``cost_fp / (cost_fp + cost_fn)`` (Elkan 2001, The foundations of
-    cost-sensitive learning, IJCAI). Choose it on the validation events, and freeze it.
+    cost-sensitive learning, IJCAI). Where never calling water is cheapest, it is one step above the highest score.
 
     Args:
-        histogram: scores of the validation events.
-        cost_fn: cost of a missed water pixel, any unit.
-        cost_fp: cost of a land pixel called water, same unit.
-
-    Returns:
-        The threshold: one step above the highest score where it is cheapest never to call water.
-
-    Raises:
-        ValueError: a cost is not positive, or the histogram is empty.
+        histogram: scores of the validation events; freeze the threshold found on them.
+        cost_fn: cost of a missed water pixel, above 0, any unit.
+        cost_fp: cost of a land pixel called water, above 0, same unit.
 
     >>> histogram = ScoreHistogram()
     >>> histogram.update([True, False, True, False], [0.75, 0.5, 0.25, 0.0])
@@ -217,19 +179,10 @@ def operating_threshold(histogram: ScoreHistogram, cost_fn: float, cost_fp: floa
 
 
 def otsu(values: ArrayLike, bins: int = 256) -> float:
-    """Threshold that best separates the values into two groups, without labels.
+    """Threshold that best separates the values into two groups, without labels; NaN are ignored.
 
-    It maximises the variance between the groups over the edges of a histogram, and lies in the middle of the gap
-    where several edges are equally good. ``values >= threshold`` is the upper group.
-
-    Args:
-        values: any shape; NaN are left out.
-        bins: steps between the lowest and the highest value.
-
-    Raises:
-        ValueError: there are not two different values, or one is infinite.
-
-    Source: Otsu 1979, doi:10.1109/TSMC.1979.4310076.
+    It maximises the variance between the groups over the edges of a histogram; where several edges tie, it is the
+    middle of the gap. ``values >= threshold`` is the upper group. Source: Otsu 1979, doi:10.1109/TSMC.1979.4310076.
 
     >>> otsu([0.0, 0.0, 1.0, 1.0])
     0.5
@@ -237,7 +190,7 @@ def otsu(values: ArrayLike, bins: int = 256) -> float:
     x = np.asarray(values, np.float64)
     x = x[~np.isnan(x)]
     if x.size == 0 or not np.isfinite(x).all() or x.min() == x.max():
-        raise ValueError("Otsu's threshold needs two or more different, finite values")
+        raise ValueError("Otsu's threshold needs at least two different, finite values")
     counts, edges = np.histogram(x, bins)
     sums = counts * (edges[:-1] + edges[1:]) / 2
     lower, lower_sum = np.cumsum(counts)[:-1], np.cumsum(sums)[:-1]

@@ -35,13 +35,7 @@ class Interval(NamedTuple):
 
 
 def mean_defined(values: ArrayLike) -> Mean:
-    """Mean of the values that are defined.
-
-    Args:
-        values: numbers, NaN where undefined.
-
-    Returns:
-        The mean (NaN when every value is undefined) with how many values were defined and undefined.
+    """Mean of the values that are not NaN; NaN when there are none.
 
     >>> mean_defined([0.75, 0.25, np.nan])
     Mean(value=0.5, defined=2, undefined=1)
@@ -51,79 +45,47 @@ def mean_defined(values: ArrayLike) -> Mean:
     return Mean(float(kept.mean()) if kept.size else float("nan"), kept.size, x.size - kept.size)
 
 
-def _check(table: pd.DataFrame) -> None:
-    if missing := {"event", *Counts._fields} - set(table.columns):
-        raise ValueError(f"the table of counts lacks the columns {', '.join(sorted(missing))}")
-
-
 def per_event(table: pd.DataFrame) -> pd.DataFrame:
     """Counts and scores of each event.
 
     Args:
-        table: one row a scene with ``event``, ``tp``, ``fp``, ``fn``, ``tn``.
+        table: one row per scene with ``event``, ``tp``, ``fp``, ``fn``, ``tn``.
 
     Returns:
-        One row an event, by name: ``scenes``, the summed counts, precision, recall, F1 and IoU (NaN where undefined).
-
-    Raises:
-        ValueError: a column is missing.
+        One row per event: ``scenes``, the summed counts, precision, recall, F1 and IoU (NaN where undefined).
 
     >>> scenes = pd.DataFrame({"event": ["A", "A", "B"], "tp": [3, 1, 0], "fp": [0, 1, 0], "fn": [0, 1, 0], "tn": 9})
     >>> per_event(scenes)["iou"].round(3).tolist()
     [0.667, nan]
     """
-    _check(table)
     groups = table.groupby("event", sort=True)
     return score_table(groups[list(Counts._fields)].sum().assign(scenes=groups.size()))
 
 
 def pooled(table: pd.DataFrame) -> pd.Series[float]:
-    """Counts and scores of all the pixels together; the argument and error are those of ``per_event``.
-
-    >>> scenes = pd.DataFrame({"event": ["A", "B"], "tp": [3, 1], "fp": [1, 0], "fn": [0, 3], "tn": [9, 9]})
-    >>> float(pooled(scenes)["iou"])
-    0.5
-    """
-    _check(table)
+    """Counts and scores of all pixels together; argument as for ``per_event``."""
     return score_table(table[list(Counts._fields)].sum().to_frame().T).iloc[0]
 
 
 def summarise_events(table: pd.DataFrame) -> pd.DataFrame:
-    """Pooled score beside the mean of the events, for each metric.
-
-    Args:
-        table: one row a scene with ``event``, ``tp``, ``fp``, ``fn``, ``tn``.
+    """Pooled score beside the mean of the events, for each metric; argument as for ``per_event``.
 
     Returns:
-        One row a metric: ``pooled``, ``per_event_mean``, and how many events were ``defined`` and ``undefined``.
-
-    Raises:
-        ValueError: a column is missing.
+        One row per metric: ``pooled``, ``per_event_mean``, and how many events were ``defined`` and ``undefined``.
 
     >>> scenes = pd.DataFrame({"event": ["A", "B"], "tp": [3, 1], "fp": [1, 0], "fn": [0, 3], "tn": [9, 9]})
     >>> summarise_events(scenes).loc["iou"].tolist()
     [0.5, 0.5, 2.0, 0.0]
     """
     events, total = per_event(table), pooled(table)
-    means = [mean_defined(events[name]) for name in SCORES]
-    return pd.DataFrame(
-        {
-            "pooled": [total[name] for name in SCORES],
-            "per_event_mean": [m.value for m in means],
-            "defined": [m.defined for m in means],
-            "undefined": [m.undefined for m in means],
-        },
-        index=pd.Index(SCORES, name="metric"),
-    )
-
-
-def _mean(values: Number) -> float:
-    return mean_defined(values).value
+    found = pd.DataFrame([mean_defined(events[name]) for name in SCORES], pd.Index(SCORES, name="metric"))
+    found.insert(0, "pooled", total[list(SCORES)])
+    return found.rename(columns={"value": "per_event_mean"})
 
 
 def bootstrap_interval(
     values: ArrayLike,
-    statistic: Callable[[Number], SupportsFloat] = _mean,
+    statistic: Callable[[Number], SupportsFloat] = lambda rows: mean_defined(rows).value,
     seed: int = 0,
     n: int = 1000,
     level: float = 0.95,
@@ -133,15 +95,11 @@ def bootstrap_interval(
     Events are drawn, never pixels: neighbouring pixels are alike, and an interval over pixels is far too narrow.
 
     Args:
-        values: one row an event: a score ``(events,)``, or counts ``(events, columns)``.
-        statistic: what to compute from the rows drawn; by default the mean of the defined values.
+        values: one row per event: a score ``(events,)``, or counts ``(events, columns)``.
+        statistic: computed from the rows drawn; by default the mean of the defined values.
         seed: of the draws.
-        n: how many resamples.
-        level: share of the resamples inside the interval.
-
-    Returns:
-        The statistic of all rows, the interval, and the number of resamples that left the statistic undefined
-        (they are left out).
+        n: number of resamples.
+        level: share of the resamples inside the interval; resamples with an undefined statistic are ignored.
 
     Raises:
         ValueError: fewer than two events, or ``level`` is not between 0 and 1.
@@ -153,7 +111,7 @@ def bootstrap_interval(
     """
     rows = np.asarray(values, np.float64)
     if rows.ndim == 0 or len(rows) < 2:
-        raise ValueError(f"an interval over events needs two or more, got values of shape {rows.shape}")
+        raise ValueError(f"an interval over events needs at least two events, got values of shape {rows.shape}")
     if not 0 < level < 1:
         raise ValueError(f"level is {level}, expected a share between 0 and 1")
     rng = np.random.default_rng(seed)

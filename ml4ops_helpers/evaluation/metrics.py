@@ -1,13 +1,12 @@
 """Metrics of a flood map: counts, scores, confusion matrices, and which pixels to count.
 
 Two conventions hold everywhere. A confusion matrix has rows for the truth and columns for the prediction.
-A score that is 0/0 is undefined and is NaN: means leave it out and say how many values they kept.
+A score that is 0/0 is undefined and NaN: means ignore it and report how many values they kept.
 Means over events are in ``events``, thresholds in ``curves``. Explained in ``04_measure_performance``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -36,15 +35,7 @@ class Counts(NamedTuple):
 
 
 def as_mask(name: str, values: ArrayLike, shape: tuple[int, ...] | None = None) -> Bool:
-    """Check that an array is boolean and has the shape wanted.
-
-    Args:
-        name: what to call it in the error.
-        values: the array.
-        shape: the shape wanted, if any.
-
-    Raises:
-        ValueError: the array holds anything but booleans (class codes, most often), or has another shape.
+    """The array ``name``, if it is boolean and has the shape wanted; else ``ValueError``.
 
     >>> as_mask("truth", [True, False])
     array([ True, False])
@@ -58,18 +49,10 @@ def as_mask(name: str, values: ArrayLike, shape: tuple[int, ...] | None = None) 
 
 
 def error_map(truth: ArrayLike, prediction: ArrayLike, mask: ArrayLike | None = None) -> NDArray[np.uint8]:
-    """Where a two-class map is right and wrong.
-
-    Args:
-        truth: boolean, any shape: is water.
-        prediction: boolean, same shape: was called water.
-        mask: boolean, same shape: pixels that count; all by default.
+    """Where a two-class map is right and wrong; arguments and errors as for ``binary_counts``.
 
     Returns:
-        uint8 of that shape: 0 true negative, 1 false positive, 2 false negative, 3 true positive, 255 left out.
-
-    Raises:
-        ValueError: an array is not boolean, or shapes differ.
+        uint8 of that shape: 0 true negative, 1 false positive, 2 false negative, 3 true positive, 255 not counted.
 
     >>> error_map([True, True, False, False], [True, False, True, False]).tolist()
     [3, 2, 1, 0]
@@ -87,10 +70,7 @@ def binary_counts(truth: ArrayLike, prediction: ArrayLike, mask: ArrayLike | Non
     Args:
         truth: boolean, any shape: is water.
         prediction: boolean, same shape: was called water.
-        mask: boolean, same shape: pixels that count; all by default. To mask cloud, leave its pixels out here.
-
-    Raises:
-        ValueError: an array is not boolean, or shapes differ.
+        mask: boolean, same shape: pixels that count; all by default.
 
     >>> binary_counts([True, True, False, False], [True, False, True, False], mask=[True, True, True, False])
     Counts(tp=1, fp=1, fn=1, tn=0)
@@ -107,9 +87,6 @@ def flood_water(observed: ArrayLike, permanent: ArrayLike) -> Bool:
         observed: boolean, any shape: water was seen.
         permanent: codes of the JRC layer, same shape: 0 and 1 land, 2 seasonal, 3 permanent water.
 
-    Raises:
-        ValueError: ``observed`` is not boolean, shapes differ, or a code is none of the layer's.
-
     >>> flood_water([True, True, True, False], [0, 2, 3, 3]).tolist()
     [True, True, False, False]
     """
@@ -122,13 +99,7 @@ def boundary_band(mask: ArrayLike, width: float) -> Bool:
 
     Args:
         mask: boolean ``(height, width)``, for example the true water.
-        width: how far from the other side a pixel may be, pixels between centres; 1 keeps the two rows that touch.
-
-    Returns:
-        Boolean of the same shape; False everywhere if the mask has only one side.
-
-    Raises:
-        ValueError: the mask is not boolean, or ``width`` is not positive.
+        width: largest distance to the other side, pixels between centres; 1 keeps the two rows that touch.
 
     Source: Cheng et al. 2021, Boundary IoU (CVPR), with a band on both sides of the edge.
 
@@ -171,20 +142,12 @@ def recall(tp: ArrayLike, fn: ArrayLike) -> Number:
 
 
 def false_positive_rate(fp: ArrayLike, tn: ArrayLike) -> Number:
-    """Share of the land that was called water, FP / (FP + TN); NaN where there is no land.
-
-    >>> false_positive_rate(1, 3).item()
-    0.25
-    """
+    """Share of the land that was called water, FP / (FP + TN); NaN where there is no land."""
     return _ratio(fp, np.add(fp, tn))
 
 
 def f1(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike) -> Number:
-    """Harmonic mean of precision and recall, 2 TP / (2 TP + FP + FN) (Dice 1945); NaN where all three are 0.
-
-    >>> f1(2, 1, 1).item()
-    0.6666666666666666
-    """
+    """Harmonic mean of precision and recall, 2 TP / (2 TP + FP + FN) (Dice 1945); NaN where all three are 0."""
     twice = np.multiply(2, tp)
     return _ratio(twice, np.add(np.add(twice, fp), fn))
 
@@ -207,75 +170,43 @@ def _codes(name: str, values: ArrayLike) -> NDArray[np.integer[Any]]:
     return codes
 
 
-def confusion_matrix(
-    truth: ArrayLike, prediction: ArrayLike, classes: Sequence[int] = CLASS_CODES
-) -> NDArray[np.int64]:
-    """Confusion matrix of class codes: rows are the truth, columns the prediction.
-
-    Args:
-        truth: integer codes, any shape: 0 invalid, 1 land, 2 water, 3 cloud.
-            Pixels whose truth is not one of ``classes`` are left out, invalid ones always.
-        prediction: integer codes, same shape.
-        classes: the classes that count, in the order of the rows and columns.
-
-    Returns:
-        int64 ``(classes, classes)``: element ``[i, j]`` counts pixels of class ``i`` that were called ``j``.
-
-    Raises:
-        ValueError: codes are unknown, shapes differ, or a pixel that counts was called something else than ``classes``.
-
-    >>> confusion_matrix([1, 1, 2, 3, 0], [1, 2, 2, 1, 1]).tolist()
-    [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
-    """
-    t, p = _codes("truth", truth), _codes("prediction", prediction)
-    if t.shape != p.shape:
-        raise ValueError(f"truth has shape {t.shape} and prediction {p.shape}; put both on the same grid")
-    if not set(classes) <= set(CLASS_CODES) or len(set(classes)) != len(classes):
-        raise ValueError(f"classes are {tuple(classes)}, expected different codes of {CLASS_CODES}")
-    n = len(classes)
-    row = np.full(CLOUD + 1, n, np.uint8)
-    row[list(classes)] = range(n)
-    counts = np.bincount((row[t] * (n + 1) + row[p]).ravel(), minlength=(n + 1) ** 2).reshape(n + 1, n + 1)
-    if counts[:n, n].any():
-        lost = f"{counts[:n, n].sum()} pixels of class {tuple(classes)} were called something else"
-        raise ValueError(f"{lost}; set their truth to 0 to leave them out, or use binary_counts")
-    return counts[:n, :n].astype(np.int64)
-
-
 @dataclass(eq=False)
 class Confusion:
-    """Confusion matrix that grows batch by batch; the order and size of the batches do not matter.
+    """Confusion matrix of land, water and cloud; the order and size of the batches do not matter.
 
     Attributes:
-        classes: the codes that count, in the order of the rows and columns.
-        matrix: int64 ``(classes, classes)``, rows truth, columns prediction.
+        matrix: int64 ``(3, 3)``: element ``[i, j]`` counts pixels of class ``i`` that were called ``j``.
 
     >>> confusion = Confusion()
-    >>> confusion.update([1, 1, 2], [1, 2, 2])
+    >>> confusion.update([1, 1, 2, 0], [1, 2, 2, 1])
     >>> confusion.scores()["iou"].tolist()
     [0.5, 0.5, nan]
     """
 
-    classes: tuple[int, ...] = CLASS_CODES
-    matrix: NDArray[np.int64] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.matrix = np.zeros((len(self.classes), len(self.classes)), np.int64)
+    matrix: NDArray[np.int64] = field(default_factory=lambda: np.zeros((len(CLASS_CODES),) * 2, np.int64))
 
     def update(self, truth: ArrayLike, prediction: ArrayLike) -> None:
-        """Count a batch; arguments and errors as for ``confusion_matrix``."""
-        self.matrix += confusion_matrix(truth, prediction, self.classes)
+        """Count a batch.
 
-    def __add__(self, other: Confusion) -> Confusion:
-        if self.classes != other.classes:
-            raise ValueError(f"classes {self.classes} and {other.classes} differ; count both with the same")
-        total = Confusion(self.classes)
-        total.matrix = self.matrix + other.matrix
-        return total
+        Args:
+            truth: integer codes, any shape: 0 invalid, which is not counted, 1 land, 2 water, 3 cloud.
+            prediction: integer codes, same shape.
+
+        Raises:
+            ValueError: codes are unknown, shapes differ, or a pixel with a valid truth was called invalid.
+        """
+        t, p = _codes("truth", truth), _codes("prediction", prediction)
+        if t.shape != p.shape:
+            raise ValueError(f"truth has shape {t.shape} and prediction {p.shape}; put both on the same grid")
+        n = CLOUD + 1
+        counts = np.bincount((t * n + p).ravel(), minlength=n * n).reshape(n, n)[LAND:]
+        if invalid := counts[:, INVALID].sum():
+            raise ValueError(f"{invalid} pixels of known truth were called invalid; exclude them: set their truth to 0")
+        self.matrix += counts[:, LAND:]
 
     def counts(self, code: int) -> Counts:
         """Counts of one class against all the others."""
-        i = self.classes.index(code)
+        i = CLASS_CODES.index(code)
         tp, called, true = self.matrix[i, i], self.matrix[:, i].sum(), self.matrix[i].sum()
         return Counts(int(tp), int(called - tp), int(true - tp), int(self.matrix.sum() - called - true + tp))
 
@@ -283,20 +214,14 @@ class Confusion:
         """Precision, recall, F1 and IoU of each class, NaN where undefined, and the pixel counts behind them.
 
         Returns:
-            One row a class, by name, with also ``support`` (pixels of that class) and ``predicted``.
+            One row per class, with also ``support`` (pixels of that class) and ``predicted``.
         """
-        names = pd.Index([CLASS_NAMES[c] for c in self.classes], name="class")
-        table = score_table(pd.DataFrame([self.counts(c) for c in self.classes], names))
+        names = pd.Index([CLASS_NAMES[c] for c in CLASS_CODES], name="class")
+        table = score_table(pd.DataFrame([self.counts(c) for c in CLASS_CODES], names))
         return table[list(SCORES)].assign(support=table["tp"] + table["fn"], predicted=table["tp"] + table["fp"])
 
 
 def score_table(counts: pd.DataFrame) -> pd.DataFrame:
-    """Add precision, recall, F1 and IoU to a table with columns ``tp``, ``fp`` and ``fn``.
-
-    Raises:
-        ValueError: a column is missing.
-    """
-    if missing := {"tp", "fp", "fn"} - set(counts.columns):
-        raise ValueError(f"the table lacks the columns {', '.join(sorted(missing))}")
+    """Add precision, recall, F1 and IoU to a table with columns ``tp``, ``fp`` and ``fn``."""
     tp, fp, fn = (counts[c].to_numpy() for c in ("tp", "fp", "fn"))
     return counts.assign(precision=precision(tp, fp), recall=recall(tp, fn), f1=f1(tp, fp, fn), iou=iou(tp, fp, fn))

@@ -1,7 +1,4 @@
-"""Figures of ``03_train_a_model`` and ``04_measure_performance``: learning, curves, errors, events.
-
-Every function returns a matplotlib ``Figure``; ``Lesson.figure`` shows it with a description.
-"""
+"""Figures of ``03_train_a_model`` and ``04_measure_performance``: learning, curves, errors, events."""
 
 from __future__ import annotations
 
@@ -10,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 
 from ml4ops_helpers.evaluation.metrics import (
+    CLASS_CODES,
     FALSE_NEGATIVE,
     FALSE_POSITIVE,
     LEFT_OUT,
@@ -22,7 +19,7 @@ from ml4ops_helpers.evaluation.metrics import (
     Confusion,
     error_map,
 )
-from ml4ops_helpers.plots import MARKERS, OKABE_ITO
+from ml4ops_helpers.plots import CHANCE, MARKERS, OKABE_ITO, code_picture, hide_axes, line_style, name_rows, thin_out
 from ml4ops_helpers.scenes.sentinel2 import CLASS_NAMES, WATER, Codes, Float, composite
 
 if TYPE_CHECKING:
@@ -32,7 +29,6 @@ if TYPE_CHECKING:
     from ml4ops_helpers.evaluation.curves import ScoreHistogram
     from ml4ops_helpers.evaluation.scoring import MappedScene
 
-STYLES: tuple[str, ...] = ("-", "--", "-.", ":")
 ERRORS: dict[int, tuple[str, str]] = {
     TRUE_POSITIVE: ("water, found", "#0072B2"),
     FALSE_POSITIVE: ("false alarm", "#D55E00"),
@@ -44,16 +40,12 @@ ERRORS: dict[int, tuple[str, str]] = {
 
 
 def learning_curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
-    """Training loss and validation IoU of each epoch, with the epoch whose weights were kept marked.
-
-    Args:
-        histories: ``History.table()`` by model.
-    """
+    """Training loss and validation IoU of each epoch of ``History.table()``, by model; the best epoch is marked."""
     fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
     for number, (name, table) in enumerate(histories.items()):
-        style = {"color": OKABE_ITO[number], "ls": STYLES[number % 4], "lw": 2}
-        left.plot(table.index, table["loss"], **style, label=name)
-        right.plot(table.index, table["val_iou"], **style, label=name)
+        style = line_style(number)
+        left.plot(table.index, table["loss"], **style, lw=2, label=name)
+        right.plot(table.index, table["val_iou"], **style, lw=2)
         best = table["val_iou"].idxmax()
         right.plot(best, table["val_iou"][best], MARKERS[number], ms=9, color=style["color"], mec="black")
     left.set(xlabel="epoch", ylabel="mean loss of the training batches", ylim=(0, None))
@@ -65,12 +57,8 @@ def learning_curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def confusion_figure(confusion: Confusion) -> Figure:
-    """Confusion matrix: rows truth, columns prediction; shares of the row, and pixels.
-
-    Args:
-        confusion: counted over the scenes to show.
-    """
-    matrix, names = confusion.matrix, [CLASS_NAMES[c] for c in confusion.classes]
+    """Confusion matrix: rows truth, columns prediction; shares of the row, and pixels."""
+    matrix, names = confusion.matrix, [CLASS_NAMES[c] for c in CLASS_CODES]
     with np.errstate(invalid="ignore"):
         share = 100 * matrix / matrix.sum(axis=1, keepdims=True)
     fig, ax = plt.subplots(figsize=(5.4, 4.2), layout="constrained")
@@ -87,57 +75,37 @@ def confusion_figure(confusion: Confusion) -> Figure:
     return fig
 
 
-def skill_curves(
-    histograms: Mapping[str, ScoreHistogram], thresholds: Mapping[str, float] | None = None, points: int = 2000
-) -> Figure:
-    """Precision against recall, and the ROC curve, over every threshold, with the lines of no skill.
-
-    Args:
-        histograms: of the same pixels, by model.
-        thresholds: of the points to mark, by model.
-        points: most points drawn of a curve; the areas in ``curves`` use all of them.
-    """
+def skill_curves(histograms: Mapping[str, ScoreHistogram], thresholds: Mapping[str, float]) -> Figure:
+    """Precision against recall, and the ROC curve, by model, with the lines of no skill; ``thresholds`` are marked."""
     fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4.6), layout="constrained")
     for number, (name, histogram) in enumerate(histograms.items()):
-        style = {"color": OKABE_ITO[number], "ls": STYLES[number % 4], "lw": 2}
-        pr, roc = (_thin(curve, points) for curve in (histogram.pr_curve(), histogram.roc_curve()))
-        left.plot(pr["recall"], pr["precision"], **style, label=name)
-        right.plot(roc["false_positive_rate"], roc["true_positive_rate"], **style)
-        if thresholds and name in thresholds:
-            mark = {"marker": MARKERS[number], "ms": 9, "color": OKABE_ITO[number], "mec": "black", "zorder": 3}
+        style = line_style(number)
+        pr, roc = (thin_out(curve) for curve in (histogram.pr_curve(), histogram.roc_curve()))
+        left.plot(pr["recall"], pr["precision"], **style, lw=2, label=name)
+        right.plot(roc["false_positive_rate"], roc["true_positive_rate"], **style, lw=2)
+        if name in thresholds:
+            mark = {"marker": MARKERS[number], "ms": 9, "color": style["color"], "mec": "black", "zorder": 3}
             at = histogram.pr_curve(thresholds[name]).iloc[0]
             left.plot(at["recall"], at["precision"], **mark)
             right.plot(at["fp"] / max(at["fp"] + at["tn"], 1), at["recall"], **mark)
-    prevalence = next(iter(histograms.values())).no_skill
-    left.axhline(prevalence, color="grey", lw=1.5, ls=(0, (1, 1)), label="no skill")
-    right.plot([0, 1], [0, 1], color="grey", lw=1.5, ls=(0, (1, 1)))
+    left.axhline(next(iter(histograms.values())).no_skill, **CHANCE, label="no skill")
+    right.plot([0, 1], [0, 1], **CHANCE)
     left.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.01))
     right.set(xlabel="false positive rate", ylabel="true positive rate (recall)", xlim=(-0.01, 1), ylim=(0, 1.01))
     fig.legend(loc="outside lower center", ncols=3)
     return fig
 
 
-def _thin(curve: pd.DataFrame, points: int) -> pd.DataFrame:
-    """At most so many rows of a curve, its ends among them."""
-    return curve.iloc[np.unique(np.linspace(0, len(curve) - 1, points).astype(int))]
-
-
 def error_picture(errors: Codes) -> Float:
     """Picture ``(height, width, 3)`` of the codes of ``metrics.error_map``, in the colours of ``ERRORS``."""
-    palette = np.ones((LEFT_OUT + 1, 3), np.float32)
-    for code, (_, colour) in ERRORS.items():
-        palette[code] = to_rgb(colour)
-    return np.asarray(palette[errors], np.float32)
+    return code_picture(errors, (ERRORS.get(code, ERRORS[LEFT_OUT])[1] for code in range(LEFT_OUT + 1)))
 
 
 def error_gallery(maps: Sequence[MappedScene], threshold: float) -> Figure:
-    """Each scene in short-wave infrared, near infrared and red; its water score; where the map is right and wrong.
-
-    Args:
-        maps: scenes mapped by one model, one row each.
-        threshold: water where the score is at least this.
-    """
+    """Each scene in short-wave infrared, near infrared and red; its water score; where the map is right and wrong."""
     fig, axes = plt.subplots(len(maps), 3, figsize=(9, 3 * len(maps) + 0.6), squeeze=False, layout="constrained")
+    for ax in axes.flat:
+        hide_axes(ax)
     for row, mapped in zip(axes, maps, strict=True):
         errors = error_map(mapped.truth == WATER, mapped.water(threshold), mapped.clear)
         row[0].imshow(composite(mapped.scene.reflectance(), mapped.scene.bands, "swir"))
@@ -146,42 +114,32 @@ def error_gallery(maps: Sequence[MappedScene], threshold: float) -> Figure:
         row[0].set_ylabel(mapped.name)
     for ax, title in zip(axes[0], ("B11, B8, B4", "water score", "against the label"), strict=True):
         ax.set_title(title)
-    for ax in axes.flat:
-        ax.set(xticks=[], yticks=[])
-        ax.grid(visible=False)
     fig.colorbar(axes[0, 1].images[0], ax=axes[:, 1], orientation="horizontal", shrink=0.9, pad=0.01)
     patches = [Patch(facecolor=colour, edgecolor="grey", label=name) for name, colour in ERRORS.values()]
     fig.legend(handles=patches, loc="outside lower center", ncols=5, fontsize=10)
     return fig
 
 
-def event_dots(table: pd.DataFrame, x: str = "water IoU") -> Figure:
-    """A row for each event, a mark for each model; the mean of the events is the last row.
-
-    Args:
-        table: events by models, NaN where undefined.
-        x: label of the x axis.
-    """
+def event_dots(table: pd.DataFrame) -> Figure:
+    """Water IoU by event (rows) and model (columns), NaN where undefined; the last row shows the mean of the events."""
     fig, ax = plt.subplots(figsize=(6.4, 1.6 + 0.36 * (len(table) + 1)), layout="constrained")
-    rows = [*map(str, table.index), "mean of events"]
     for number, name in enumerate(table.columns):
         values = [*table[name], table[name].mean()]
-        colour, marker = OKABE_ITO[number], MARKERS[number]
-        ax.plot(values, range(len(rows)), marker, color=colour, ms=8, mec="black", label=str(name))
+        (dots,) = ax.plot(values, range(len(values)), MARKERS[number], color=OKABE_ITO[number], label=str(name))
+        dots.set(ms=8, mec="black")
     ax.axhline(len(table) - 0.5, color="grey", lw=1)
-    ax.set_yticks(range(len(rows)), rows)
-    ax.set(xlabel=x, xlim=(-0.02, 1.02))
-    ax.invert_yaxis()
+    name_rows(ax, [*table.index, "mean of events"])
+    ax.set(xlabel="water IoU", xlim=(-0.02, 1.02))
     fig.legend(loc="outside upper center", ncols=len(table.columns))
     return fig
 
 
 def interval_bars(scores: pd.DataFrame, gains: pd.DataFrame, bar: float, metric: str) -> Figure:
-    """Estimates and their intervals: scores above, and below, on an axis of their own, gains of one over another.
+    """Estimates and intervals (``estimate``, ``low``, ``high``): scores above, and below gains of one over another.
 
     Args:
-        scores: columns ``estimate``, ``low`` and ``high``; the index names the rows.
-        gains: the same of differences.
+        scores: the index names the rows.
+        gains: differences of scores.
         bar: gain that is asked for, drawn beside that of 0.
         metric: what the scores are, for the axes.
     """

@@ -1,10 +1,11 @@
-"""Judge a model on labelled scenes, one scene in memory at a time. Explained in ``04_measure_performance``."""
+"""Evaluate a model on labelled scenes, one scene in memory at a time. Explained in ``04_measure_performance``."""
 
 from __future__ import annotations
 
-import time
+import timeit
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,6 @@ from ml4ops_helpers.scenes.sentinel2 import (
     CLOUD,
     CLOUDY,
     INVALID,
-    LAND,
     THICK_CLOUD_BRIGHTNESS,
     WATER,
     Codes,
@@ -42,15 +42,10 @@ Scorer = Callable[[Scene], Float]
 
 
 def water_scorer(model: Network | IndexModel, *, given_seen: bool = True) -> Scorer:
-    """What scores water in a scene: a network's probability, or an index on its way from 0 to 1.
+    """A function of a scene that scores water by a network's probability, or by an index scaled to 0 to 1.
 
-    Args:
-        model: a network or an index.
-        given_seen: score a network by the probability of water given that the ground is seen, right where cloudy pixels
-            are left out; otherwise by that of water, seen or not.
-
-    Returns:
-        A function of a scene; the scene may hold more bands than the model needs.
+    A network is scored by the probability of water ``given_seen``, right where cloudy pixels are not counted, or by
+    that of water, seen or not. The scene may hold more bands than the model needs.
     """
     if isinstance(model, IndexModel):
         return lambda scene: model.score(scene.reflectance(), scene.bands)
@@ -60,16 +55,12 @@ def water_scorer(model: Network | IndexModel, *, given_seen: bool = True) -> Sco
 
 
 def always_land(scene: Scene) -> Float:
-    """Scorer that never sees water: what every model must beat."""
+    """Scorer that never sees water: the least that a model must beat."""
     return np.where(scene.valid, 0, np.nan).astype(np.float32)
 
 
 def otsu_scorer(index: IndexName) -> Scorer:
-    """Scorer of 1 where an index lies above Otsu's threshold of the scene itself, else 0; it needs no label.
-
-    Args:
-        index: which index.
-    """
+    """Scorer of 1 where an index lies above Otsu's threshold of the scene itself, else 0; it needs no label."""
     model = IndexModel(index)
 
     def score(scene: Scene) -> Float:
@@ -80,20 +71,9 @@ def otsu_scorer(index: IndexName) -> Scorer:
 
 
 def seconds_per_megapixel(scorer: Scorer, scene: Scene, repeats: int = 3) -> float:
-    """Shortest of a few timings of a scorer on a scene, for each million pixels.
-
-    Args:
-        scorer: what to time.
-        scene: what to time it on; reading it is not counted.
-        repeats: timings, after one call that warms up.
-    """
+    """Shortest of a few timings of a scorer on a scene, after a warm-up, for each million pixels."""
     scorer(scene)
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        scorer(scene)
-        seconds.append(time.perf_counter() - start)
-    return min(seconds) / scene.valid.size * 1e6
+    return min(timeit.repeat(partial(scorer, scene), number=1, repeat=repeats)) / scene.valid.size * 1e6
 
 
 def labelled_scenes(
@@ -108,14 +88,9 @@ def labelled_scenes(
 def score_scene(
     histogram: ScoreHistogram, scorer: Scorer, scene: Scene, truth: Codes, *, clouds: bool = False
 ) -> ScoreHistogram:
-    """Add a scene to a histogram of the water score.
+    """Add a scene to a histogram of the water score, in place, and return the histogram.
 
-    Args:
-        histogram: changed in place, and returned.
-        scorer: from ``water_scorer``.
-        scene: what to score.
-        truth: version-1 codes ``(height, width)``.
-        clouds: whether cloudy pixels count, as "not water"; by default they are left out.
+    ``truth`` holds version-1 codes; cloudy pixels count, as "not water", only if ``clouds``.
     """
     score = scorer(scene)
     mask = scene.valid & (truth != INVALID) & np.isfinite(score)
@@ -133,17 +108,14 @@ def score_events(
     clouds: bool = False,
     ground: bool = False,
 ) -> dict[str, ScoreHistogram]:
-    """Histogram of the water score for every event of a catalogue.
+    """Histogram of the water score for every event of a catalogue, in the catalogue's order.
 
     Args:
         scorer: from ``water_scorer``.
         table: catalogue of labelled scenes.
-        bands: what to read; default all that a file holds.
+        bands: to read; default all that a file holds.
         clouds: see ``score_scene``.
         ground: the truth is the ground wherever it is known, under thin cloud too; by default cloud is a class.
-
-    Returns:
-        One histogram an event, in the catalogue's order.
 
     Raises:
         SceneError: a scene or label cannot be read.
@@ -156,29 +128,16 @@ def score_events(
 
 
 def counts_table(histograms: Mapping[str, ScoreHistogram], threshold: float) -> pd.DataFrame:
-    """Counts of every event at one threshold, ready for ``events.summarise``.
-
-    Args:
-        histograms: from ``score_events``.
-        threshold: water where the score is at least this.
-
-    Returns:
-        One row an event: ``event, tp, fp, fn, tn``.
-    """
+    """Counts of every event's map ``score >= threshold``, ready for ``summarise_events``: ``event, tp, fp, fn, tn``."""
     rows = [{"event": event, **h.counts_at(threshold)._asdict()} for event, h in histograms.items()]
     return pd.DataFrame(rows, columns=["event", "tp", "fp", "fn", "tn"])
 
 
 def best_event_threshold(histograms: Mapping[str, ScoreHistogram]) -> tuple[float, float]:
-    """Threshold with the highest mean IoU over events, each event counting the same, and that mean.
+    """Threshold with the highest mean IoU over events, each with the same weight, and that mean.
 
-    Choose it on validation and freeze it. Looked for on 999 thresholds; an event without water has no say.
-
-    Args:
-        histograms: from ``score_events``.
-
-    Returns:
-        The threshold (the middle one where several tie) and the mean IoU there; 0.5 and NaN where no event has water.
+    Choose it on validation and freeze it. The best of 999 thresholds, the middle one where several tie; events without
+    water do not count. 0.5 and NaN where no event has water.
     """
     thresholds = np.arange(1, 1000) / 1000
     tables = [h.table(thresholds) for h in histograms.values()]
@@ -196,22 +155,18 @@ def confuse(model: Network, table: pd.DataFrame, threshold: float) -> Confusion:
     total = Confusion()
     for _, scene, truth in labelled_scenes(table):
         codes = classify(predict_scene(model, model_input(model, scene)), threshold)
-        truth = np.where(scene.valid & (codes != INVALID), truth, INVALID)
-        total.update(truth, np.where(truth == INVALID, LAND, codes))
+        total.update(np.where(scene.valid & (codes != INVALID), truth, INVALID), codes)
     return total
 
 
 @dataclass(frozen=True, eq=False)
 class MappedScene:
-    """A scene, what is true and what a model says, on one grid ``(height, width)``.
+    """A scene, its label and a model's score, on one grid ``(height, width)``.
 
     Attributes:
-        event: name of the event.
-        name: event and area of interest.
-        scene: the image.
         truth: version-1 codes.
-        permanent: codes of the JRC layer (0 to 3), 0 everywhere where there is no such file.
-        score: score of water, 0 to 1, NaN without data.
+        permanent: codes of the JRC layer (0 to 3), 0 everywhere if there is no such file.
+        score: of water, 0 to 1, NaN without data.
     """
 
     event: str
@@ -243,13 +198,9 @@ def map_scenes(scorer: Scorer, table: pd.DataFrame) -> Iterator[MappedScene]:
 
 
 def cloud_threshold(model: Network, table: pd.DataFrame) -> float:
-    """Threshold on cloud by which ``decide`` finds the hidden ground best: highest mean IoU over the events.
+    """Threshold on cloud with which ``decide`` finds hidden ground best: highest mean IoU over the events.
 
-    The truth is the label's: cloud whose ground is invalid. Choose it on validation, and freeze it.
-
-    Args:
-        model: network with two heads.
-        table: catalogue with labels of version 2.
+    Hidden is what the version-2 label calls cloud with invalid ground. Choose it on validation and freeze it.
     """
     histograms: dict[str, ScoreHistogram] = {}
     for _, row in table.iterrows():

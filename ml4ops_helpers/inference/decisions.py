@@ -1,4 +1,4 @@
-"""Clouds: the rule that joins the answers of two heads into a class map.
+"""From probabilities to a class map: thresholds, and the rule that joins the answers of two heads.
 
 A class map holds version-1 codes, uint8 ``(height, width)``; its cloud means "not observed".
 Explained in ``07_see_through_clouds``.
@@ -33,13 +33,10 @@ if TYPE_CHECKING:
 
 
 def water_given_seen(probabilities: Float) -> Float:
-    """Probability of water given that the ground is seen: water / (land + water).
+    """Probability of water given that the ground is seen, water / (land + water); NaN where there are no data.
 
     Args:
         probabilities: land, water, cloud, ``(3, height, width)``.
-
-    Returns:
-        float32 ``(height, width)``; NaN where there are no data.
 
     >>> float(water_given_seen(np.array([[[0.3]], [[0.1]], [[0.6]]]))[0, 0])
     0.25
@@ -58,12 +55,8 @@ def classify(probabilities: Float, threshold: float) -> Codes:
     """Version-1 codes from class probabilities.
 
     Args:
-        probabilities: land, water, cloud, ``(3, height, width)``.
-        threshold: where cloud has at most a half, water is where its probability given that the ground is seen is at
-            least this.
-
-    Returns:
-        uint8 ``(height, width)``: 0 invalid (NaN), 1 land, 2 water, 3 cloud.
+        probabilities: land, water, cloud, ``(3, height, width)``; NaN where there are no data.
+        threshold: of ``water_given_seen``, where cloud has at most a half.
 
     >>> classify(np.array([[[0.5, 0.2]], [[0.3, 0.1]], [[0.2, 0.7]]]), 0.25).tolist()
     [[2, 3]]
@@ -72,11 +65,7 @@ def classify(probabilities: Float, threshold: float) -> Codes:
 
 
 def ground_map(probabilities: Float, threshold: float) -> Codes:
-    """Class map that answers land or water everywhere, whatever the network says of clouds.
-
-    Args:
-        probabilities: land, water and cloud, ``(3, height, width)``; NaN where there are no data.
-        threshold: water where its probability given that the ground is seen is at least this.
+    """Class map that says land or water everywhere, whatever the probability of cloud; arguments as for ``classify``.
 
     >>> ground_map(np.array([0.02, 0.08, 0.9]).reshape(3, 1, 1), 0.5).tolist()
     [[2]]
@@ -99,7 +88,7 @@ class Thresholds:
 
     @classmethod
     def of(cls, about: Mapping[str, Any]) -> Thresholds:
-        """Those that travel with the weights, from ``load_model`` or ``load_pretrained``.
+        """The thresholds stored with the weights, from the facts that ``load_model`` or ``load_pretrained`` returns.
 
         >>> Thresholds.of({"threshold": 0.5, "cloud_threshold": 0.25})
         Thresholds(water=0.5, cloud=0.25)
@@ -113,12 +102,9 @@ def decide(probabilities: Float, visible: Float, thresholds: Thresholds) -> Code
     Source: Portalés-Julià et al. 2023, DOI 10.1038/s41598-023-47595-7.
 
     Args:
-        probabilities: land, water and cloud, ``(3, height, width)``; NaN where there are no data.
+        probabilities: as for ``classify``.
         visible: brightness in digital numbers, ``(height, width)``, from ``scene_brightness``.
         thresholds: frozen on validation.
-
-    Returns:
-        uint8 ``(height, width)``: 0 invalid, 1 land, 2 water, 3 cloud.
 
     >>> cloud, water = np.array([[0.9, 0.9]], np.float32), np.array([[0.8, 0.8]], np.float32)
     >>> heads = np.stack([(1 - cloud) * (1 - water), (1 - cloud) * water, cloud])
@@ -137,11 +123,6 @@ def scene_brightness(scene: Scene) -> Float:
 
 def flood_trace(codes: Codes, reflectance: ArrayLike, bands: str | Sequence[str] = BANDS) -> NDArray[np.bool_]:
     """Water of a class map that the index MNDWI calls dry: muddy, shallow, or between plants.
-
-    Args:
-        codes: class map ``(height, width)``.
-        reflectance: ``(bands, height, width)``; NaN where there are no data.
-        bands: what the image's bands are, in order.
 
     >>> pixels = np.array([[0.1, 0.2], [0.2, 0.1]]).reshape(2, 1, 2)
     >>> flood_trace(np.array([[2, 2]], np.uint8), pixels, ["B3", "B11"]).tolist()

@@ -26,11 +26,6 @@ class Core(nn.Module):
 
     The encoder of a U-Net sees far and gets the whole halo. Its decoder sees two pixels at each level: there the halo
     is cut off, level by level (``whole_logits``).
-
-    Args:
-        model: the network.
-        halo: from ``receptive_field``.
-        half: compute the decoder in 16 bits.
     """
 
     def __init__(self, model: Network, halo: int, half: bool = False) -> None:
@@ -55,11 +50,7 @@ Masks = Sequence[Tensor]
 
 
 def unet_of(model: Network) -> UNet:
-    """The U-Net within a network.
-
-    Raises:
-        ModelError: the network has no decoder that drops channels.
-    """
+    """The U-Net within a network; ``ModelError`` if it is not one."""
     if not isinstance(model.body, UNet):
         raise ModelError(
             f"model {model.config['name']!r} has no dropout; use a U-Net: build_model('unet', dropout=0.1)"
@@ -68,17 +59,14 @@ def unet_of(model: Network) -> UNet:
 
 
 def whole_logits(model: Network, encoder: nn.Module, window: Tensor, halo: int, *, half: bool = False) -> Tensor:
-    """Logits of a window without its halo and with nothing dropped, as the network gives them, up to rounding.
+    """Logits ``(1, outputs, height, width)`` of a window without its halo, nothing dropped, equal up to rounding.
 
     Args:
         model: a U-Net.
-        encoder: its own, or what ``folding.fold_encoder`` made of it.
-        window: as for ``DropoutSampler``.
-        halo: as for ``DropoutSampler``.
+        encoder: its own, or what ``fold_encoder`` made of it.
+        window: reflectance ``(1, bands, height, width)`` with the halo, without NaN, sides multiples of 32.
+        halo: pixels around the window, a multiple of 32, at least 64.
         half: decode in 16 bits; the encoder needs 32, or probabilities move by several hundredths.
-
-    Returns:
-        ``(1, outputs, height, width)``.
     """
     masks = [torch.ones(channels, device=window.device) for channels in DECODED]
 

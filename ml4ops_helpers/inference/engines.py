@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import sys
 import tempfile
-import time
+import timeit
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,16 +30,9 @@ if TYPE_CHECKING:
 
 
 def native_precision(device: str = "cpu") -> str:
-    """Precision that a device computes fastest in, by what torch says of its units.
+    """Precision that a device (``cpu`` or ``cuda``) computes fastest in: ``bfloat16`` or ``float32``.
 
-    bfloat16 gains where the processor or GPU multiplies in it, and costs time where it does not.
-    Read from the device rather than timed, so that the same seed gives the same numbers on one machine.
-
-    Args:
-        device: ``cpu`` or ``cuda``.
-
-    Returns:
-        ``bfloat16`` or ``float32``.
+    Read from its capabilities rather than timed, so that one seed gives the same numbers on one machine.
     """
     if device == "cuda":
         native = torch.cuda.get_device_capability() >= (8, 0)  # older ones only emulate it
@@ -66,8 +60,6 @@ def installed_engines() -> list[str]:
     >>> installed_engines()[0]
     'torch'
     """
-    from ml4ops_helpers.inference.engines import native_precision  # here, as training loads the simulator, too
-
     native = native_precision() == "bfloat16"
     return [
         name for name, needs in NEEDS.items() if all(map(find_spec, needs)) and (native or not name.endswith("bf16"))
@@ -83,19 +75,13 @@ def check_engine(name: str) -> None:
 
 
 def build_engine(name: str, model: Network, halo: int, core: tuple[int, int]) -> Runner:
-    """Build an engine for windows of one size.
+    """A function from the reflectance of a window, with its halo and without NaN, to the logits of its core.
 
     Args:
-        name: a key of ``NEEDS``.
+        name: a key of ``NEEDS``; ``ModelError`` if it is unknown or not installed.
         model: the network; put in evaluation mode.
         halo: from ``receptive_field``.
         core: height and width of the core of every window, from ``core_shape``.
-
-    Returns:
-        A function from reflectance of the window, with its halo and without NaN, to logits of its core.
-
-    Raises:
-        ModelError: the engine is unknown or not installed.
     """
     check_engine(name)
     model.eval()
@@ -151,18 +137,18 @@ def _openvino(file: Path, half: bool) -> Runner:
 def try_engines(
     model: Network, window: Float, halo: int, names: Sequence[str] | None = None, repeats: int = 2
 ) -> pd.DataFrame:
-    """Time engines on one window, and compare what they say with torch in 32 bits.
+    """Time engines on one window, and compare their results with torch in 32 bits.
 
     Args:
         model: the network.
         window: reflectance with its halo, without NaN.
         halo: from ``receptive_field``.
         names: which engines; default all that are installed.
-        repeats: timings of each, after one call that warms up; the shortest counts.
+        repeats: timings of each, after a warm-up; the shortest counts.
 
     Returns:
-        One row an engine: ``seconds`` (wall time for a million pixels of the core), ``difference`` (the largest of a
-        probability) and ``changed`` (share of pixels with another most likely class).
+        By engine ``seconds`` (for a million pixels), ``difference`` (the largest of any probability) and ``changed``
+        (share of pixels with another most likely class).
     """
     import pandas as pd
 
@@ -174,17 +160,11 @@ def try_engines(
             run = build_engine(name, model, halo, core)
             found = to_probabilities(torch.from_numpy(run(window)))
             rows[name] = {
-                "seconds": min(_seconds(run, window) for _ in range(repeats)) / (core[0] * core[1]) * 1e6,
+                "seconds": min(timeit.repeat(partial(run, window), number=1, repeat=repeats)) / np.prod(core) * 1e6,
                 "difference": float((found - truth).abs().max()),
                 "changed": float((found.argmax(0) != truth.argmax(0)).float().mean()),
             }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("engine")
-
-
-def _seconds(run: Runner, window: Float) -> float:
-    start = time.perf_counter()
-    run(window)
-    return time.perf_counter() - start
 
 
 def choose_engine(trial: pd.DataFrame) -> str:

@@ -17,12 +17,7 @@ from ml4ops_helpers.models.unet import ConvNorm, Encoder
 def fold_encoder(encoder: Encoder) -> Encoder:
     """A copy of an encoder for inference, with batch norm in the weights and without copies for padding.
 
-    Args:
-        encoder: in evaluation mode or not; the copy uses what training left. Nothing in it is changed.
-
-    Returns:
-        The copy, in evaluation mode.
-
+    The copy is in evaluation mode, whatever the mode of the encoder, which is left as it is.
     >>> encoder = Encoder(10).eval()
     >>> features = torch.rand(1, 10, 64, 64, generator=torch.Generator().manual_seed(0))
     >>> pairs = zip(encoder(features), fold_encoder(encoder)(features))
@@ -38,10 +33,9 @@ def fold_encoder(encoder: Encoder) -> Encoder:
 
 
 def _padded_kernel(layer: nn.Conv2d) -> nn.Conv2d:
-    """A convolution 3×3 with stride 2 that pads below and to the right, as one 4×4 that pads all around.
+    """A 3×3 convolution with stride 2 that pads below and to the right, as a 4×4 one that pads all around.
 
-    The larger kernel begins with zeros. It holds for even sides, and saves the copy of the input that padding one side
-    only needs.
+    The larger kernel begins with zeros. It holds for even sides, and saves a copy of the input.
     """
     wider = nn.Conv2d(layer.in_channels, layer.out_channels, 4, stride=2, padding=1, groups=layer.groups)
     wider.weight = nn.Parameter(nn.functional.pad(layer.weight.detach(), (1, 0, 1, 0)))
@@ -63,9 +57,6 @@ _TAPS = torch.tensor([[0.0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
 
 def doubling_kernel(weight: Tensor) -> Tensor:
     """Kernel ``(in, out, 4, 4)`` of the transposed convolution that repeats pixels 2×2 and convolves 3×3.
-
-    Args:
-        weight: of the 3×3 convolution, ``(out, in, 3, 3)``.
 
     >>> doubling_kernel(torch.ones(1, 1, 3, 3))[0, 0, 1].tolist()
     [2.0, 4.0, 4.0, 2.0]

@@ -39,14 +39,11 @@ def receptive_field(model: Network) -> int:
     """How far a network sees, in pixels, rounded up to a multiple of 32: the halo that a window needs.
 
     Measured, not derived: cells of 32 pixels are set to NaN, which every layer passes on whatever its weights are, and
-    the farthest NaN in the result tells the distance.
-
-    Args:
-        model: a network.
+    the farthest NaN in the result gives the distance.
 
     Raises:
-        ModelError: the network sees the whole scene (global pooling, attention), or gives other results in another
-            place (interpolation with aligned corners): windows of it can never equal the whole.
+        ModelError: the network sees the whole scene (global pooling, attention), or its results depend on the position
+            (interpolation with aligned corners): no tiling can give what the whole scene gives.
 
     >>> from ml4ops_helpers.models.networks import build_model
     >>> [receptive_field(build_model(name)) for name in ("linear", "cnn", "unet")]
@@ -66,8 +63,8 @@ def _measure(model: Network) -> int:
             _check_same_anywhere(model, halo)
             return halo
     raise ModelError(
-        f"the network sees farther than {WIDEST} pixels (global pooling or attention?): windows of a scene can never "
-        "give what the whole scene does; choose another architecture"
+        f"the network sees farther than {WIDEST} pixels (global pooling or attention?), so tiling would change its "
+        "results; choose another architecture"
     )
 
 
@@ -87,6 +84,6 @@ def _check_same_anywhere(model: Network, halo: int) -> None:
     window = model(strip[..., MULTIPLE:-MULTIPLE])[..., halo : halo + MULTIPLE]
     if (whole - window).abs().max() > 1e-4 * (whole.max() - whole.min()):  # rounding is far below that
         raise ModelError(
-            "the network gives a place other results in a window than in the scene (interpolation with aligned "
-            "corners?), whatever the halo; interpolate with align_corners=False"
+            "the network's result at a pixel depends on where the window begins (interpolation with aligned corners?), "
+            "so tiling would change it; interpolate with align_corners=False"
         )

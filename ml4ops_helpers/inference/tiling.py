@@ -33,15 +33,15 @@ def predict_scene(model: Network, reflectance: ArrayLike, *, tile: int | None = 
     Args:
         model: from ``build_model`` or ``load_model``; put in evaluation mode for the call, then left as it was.
         reflectance: ``(bands, height, width)`` in the model's bands; NaN where there are no data.
-        tile: longest side of a window's core, pixels; it changes memory and time, not the result. Default
-            ``default_tile``.
+        tile: longest side of a window's core, pixels (default ``default_tile``); it changes memory and time, not the
+            result.
 
     Returns:
         float32 ``(3, height, width)``: land, water, cloud; sums to 1, NaN where there are no data.
 
     Raises:
-        ValueError: the image has not the model's bands, or holds digital numbers.
-        ModelError: the network sees the whole scene at once (see ``receptive_field``).
+        ValueError: the image does not have the model's bands, or holds digital numbers.
+        ModelError: the network cannot be tiled (see ``receptive_field``).
 
     >>> from ml4ops_helpers.models.networks import build_model
     >>> predict_scene(build_model("linear", "bgri"), np.full((4, 30, 50), 0.1)).shape
@@ -59,40 +59,26 @@ def predict_scene(model: Network, reflectance: ArrayLike, *, tile: int | None = 
 
 
 def check_reflectance(model: Network, reflectance: ArrayLike) -> Float:
-    """Check that an image is what a network takes.
-
-    Args:
-        model: the network.
-        reflectance: ``(bands, height, width)`` in the model's bands; NaN where there are no data.
-
-    Returns:
-        The image as float32.
-
-    Raises:
-        ValueError: the image has not the model's bands, or holds digital numbers.
-    """
+    """The image as float32, if it is what ``predict_scene`` takes; else ``ValueError``."""
     image = np.asarray(reflectance, np.float32)
     if image.ndim != 3 or len(image) != len(model.bands):
         raise ValueError(
             f"the model takes {len(model.bands)} bands ({', '.join(model.bands)}), got shape {image.shape}"
         )
-    brightest = float(np.fmax.reduce(image, axis=None, initial=0))  # NaN has no say
+    brightest = float(np.fmax.reduce(image, axis=None, initial=0))  # ignores NaN
     if brightest > MAX_REFLECTANCE:
         raise ValueError(f"values up to {brightest:.0f} are digital numbers, not reflectance; pass scene.reflectance()")
     return image
 
 
 def predict_window(run: Runner, image: Float, window: Window, halo: int) -> Float:
-    """Class probabilities of one window of a scene.
+    """Class probabilities ``(3, height, width)`` of one window of a scene, NaN where there are no data.
 
     Args:
         run: computes the network, from ``torch_runner`` or an engine.
         image: the window's reflectance, from ``read_mirrored``.
-        window: which pixels, from ``core_windows``.
+        window: from ``core_windows``.
         halo: from ``receptive_field``.
-
-    Returns:
-        float32 ``(3, height, width)`` of the window, NaN where there are no data.
     """
     inside = np.s_[:, halo : halo + window.height, halo : halo + window.width]
     missing = np.asarray(np.isnan(image[inside]).all(axis=0))
@@ -105,9 +91,7 @@ def predict_window(run: Runner, image: Float, window: Window, halo: int) -> Floa
 
 
 def default_tile(halo: int) -> int:
-    """Longest side of a window's core, pixels: four halos, at least 512.
-
-    Wider ones compute less twice, narrower ones need less memory; getting memory takes time, too.
+    """Longest side of a window's core, pixels: four halos, at least 512. Wider ones compute less twice in more memory.
 
     >>> default_tile(0), default_tile(256)
     (512, 1024)
@@ -116,10 +100,7 @@ def default_tile(halo: int) -> int:
 
 
 def core_shape(shape: tuple[int, int], tile: int) -> tuple[int, int]:
-    """Height and width of the cores that cover a scene: equal, multiples of 32, as near to ``tile`` as they can be.
-
-    Raises:
-        ValueError: the tile is smaller than 32 pixels.
+    """Height and width of equal cores that cover a scene: multiples of 32, close to ``tile``, which is 32 or more.
 
     >>> core_shape((2500, 300), 2048)
     (1280, 320)
@@ -163,7 +144,7 @@ def _mirror(start: int, stop: int, length: int) -> NDArray[np.intp]:
 
 
 def torch_runner(model: Network, halo: int, *, half: bool = False) -> Runner:
-    """The network in torch, on the device where its weights are; ``half`` as in ``halo.Core``."""
+    """The network in torch, on the device where its weights are; ``half`` as in ``decoder.Core``."""
     network, device = Core(model, halo, half), next(model.parameters()).device
 
     def run(window: Float) -> Float:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rasterio.warp import Resampling, reproject
 
 from ml4ops_helpers.scenes.grids import Grid, union_grid
-from ml4ops_helpers.scenes.rasters import SceneError, open_raster, write_raster
+from ml4ops_helpers.scenes.rasters import SceneError, open_raster
 from ml4ops_helpers.scenes.scene import check_georeference
 from ml4ops_helpers.scenes.sentinel2 import CLASS_NAMES, CLOUD, INVALID, LAND, WATER, Codes
 
@@ -25,16 +25,13 @@ OUTSIDE = 255
 
 @dataclass(frozen=True, eq=False)
 class ClassMap:
-    """Codes on a grid.
+    """Codes on a grid; ``SceneError`` if they do not fit it.
 
     Attributes:
         codes: uint8 ``(height, width)``.
         grid: where they lie.
-        name: what errors and figures call the map.
-        day: when the image was taken, where that is known.
-
-    Raises:
-        SceneError: the codes do not fit the grid.
+        name: of the map, for errors and figures.
+        day: when the image was taken, if known.
     """
 
     codes: Codes
@@ -44,10 +41,8 @@ class ClassMap:
 
     def __post_init__(self) -> None:
         if self.codes.dtype != np.uint8 or self.codes.shape != self.grid.shape:
-            raise SceneError(
-                f"{self.name}: {self.codes.dtype} codes of shape {self.codes.shape} on a grid of {self.grid.shape}; "
-                "expected uint8 of the same shape"
-            )
+            given = f"{self.codes.dtype} codes of shape {self.codes.shape}"
+            raise SceneError(f"{self.name}: {given} on a grid of {self.grid.shape}; expected uint8 of the same shape")
 
     @property
     def seen(self) -> NDArray[np.bool_]:
@@ -64,27 +59,19 @@ def is_class_map(path: Path | str) -> bool:
 
 
 def read_class_map(path: Path | str, day: date | None = None) -> ClassMap:
-    """Read a class map, as ``ml4ops predict`` writes it.
-
-    Args:
-        path: a GeoTIFF of one band of codes.
-        day: when the image was taken.
+    """Read a class map, as ``ml4ops predict`` writes it: a GeoTIFF of one band of codes.
 
     Raises:
-        SceneError: the file cannot be read, has no place on Earth, or holds something else than class codes.
+        SceneError: the file cannot be read, has no georeference, or does not hold class codes.
     """
     found = _read_codes(path, "codes of a class map are 0 invalid, 1 land, 2 water, 3 cloud", len(CLASS_NAMES) - 1)
     return replace(found, name=Path(path).stem, day=day)
 
 
 def read_permanent(path: Path | str) -> ClassMap:
-    """Read a layer of permanent water (JRC, Pekel et al. 2016, DOI 10.1038/nature20584).
+    """Read a layer of permanent water: codes 0 and 1 land, 2 seasonal, 3 permanent; errors as for ``read_class_map``.
 
-    Args:
-        path: a GeoTIFF of one band of codes: 0 and 1 land, 2 seasonal, 3 permanent water.
-
-    Raises:
-        SceneError: the file cannot be read, has no place on Earth, or holds other codes.
+    Source: JRC, Pekel et al. 2016, DOI 10.1038/nature20584.
     """
     return _read_codes(path, "codes of a permanent-water layer are 0 or 1 land, 2 seasonal, 3 permanent", 3)
 
@@ -101,25 +88,16 @@ def _read_codes(path: Path | str, meaning: str, highest: int) -> ClassMap:
     return ClassMap(codes, grid, str(path))
 
 
-def write_class_map(path: Path | str, found: ClassMap) -> Path:
-    """Write a class map as GeoTIFF, 0 its no-data value."""
-    tags = {"CLASSES": ", ".join(f"{code} {name}" for code, name in enumerate(CLASS_NAMES))}
-    where = {"crs": found.grid.crs, "transform": found.grid.transform}
-    return write_raster(path, found.codes, names=["class"], nodata=INVALID, tags=tags, **where)
-
-
 def align(found: ClassMap, grid: Grid, outside: int = INVALID) -> ClassMap:
     """Bring codes onto a grid, by the nearest pixel: codes cannot be averaged.
 
-    The CRS of both are compared every time. Nothing is done where the grids are one.
-
     Args:
-        found: the map.
-        grid: where to.
-        outside: code of pixels that the map does not reach.
+        found: the map; returned as it is where the grids agree, in their CRS too.
+        grid: to bring it to.
+        outside: code of pixels that the map does not cover.
 
     Raises:
-        SceneError: the map lies elsewhere; no pixel of it falls on the grid.
+        SceneError: no pixel of the map falls on the grid.
     """
     if found.grid.same_as(grid):
         return found
@@ -137,15 +115,12 @@ def align(found: ClassMap, grid: Grid, outside: int = INVALID) -> ClassMap:
 
 
 def mosaic(maps: Sequence[ClassMap], name: str = "mosaic") -> ClassMap:
-    """Put maps of several scenes or sensors together, on the grid of the first stretched over all.
+    """Merge maps of several scenes or sensors, on the grid of the first extended over all, with the day of the first.
 
     Args:
         maps: the most trusted or finest first. A pixel takes its code from the first map that saw its ground; it is
-            cloud where only cloud was seen, invalid where nobody looked.
+            cloud where only cloud was seen, invalid where there is no image.
         name: of the result.
-
-    Returns:
-        The mosaic; its day is that of the first map.
     """
     grid = union_grid(m.grid for m in maps)
     codes = np.full(grid.shape, INVALID, np.uint8)

@@ -1,4 +1,4 @@
-"""Cloud-optimised GeoTIFFs put together from the windows of a scene. Explained in ``05_run_inference``."""
+"""Cloud-optimised GeoTIFFs assembled from the windows of a scene. Explained in ``05_run_inference``."""
 
 from __future__ import annotations
 
@@ -18,22 +18,14 @@ from ml4ops_helpers.scenes.products import Product
 from ml4ops_helpers.scenes.rasters import SceneError, open_raster, replacing
 
 CACHE_BYTES = 64 << 20
-"""GDAL's block cache: by default it takes a twentieth of the machine's memory, and a scene read once gains nothing."""
+"""GDAL's block cache: a twentieth of the memory by default, although a scene read once gains nothing from it."""
 Arrays = dict[str, NDArray[Any]]
-"""What one window gives for each layer, ``(bands, height, width)``."""
+"""Results of one window, by layer, ``(bands, height, width)``."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A file to be written.
-
-    Attributes:
-        path: where it goes.
-        names: of its bands.
-        dtype: of its values.
-        nodata: value where there are no data.
-        colours: of codes, for programs that show the file.
-    """
+    """A file to write: where, the names of its bands, their type, the no-data value, and the colours of codes."""
 
     path: Path
     names: tuple[str, ...]
@@ -43,7 +35,7 @@ class Layer:
 
 
 def keep_window(path: Path, arrays: Arrays) -> None:
-    """Keep what a window gives; the file appears only when it is whole."""
+    """Save the results of a window; the file appears only when it is whole."""
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
@@ -51,43 +43,28 @@ def keep_window(path: Path, arrays: Arrays) -> None:
 def write_cogs(
     layers: Mapping[str, Layer], windows: Sequence[tuple[Window, Path]], product: Product, tags: Mapping[str, object]
 ) -> None:
-    """Write the layers of a scene, on the grid of its product; all appear together, when the last is whole.
+    """Write the layers of a scene, on the grid of its product, with the same tags; all appear when the last is whole.
 
-    Args:
-        layers: by name.
-        windows: which pixels, and the file that ``keep_window`` made of them.
-        product: whose grid it is.
-        tags: of every file.
+    ``windows`` are pixels and the file that ``keep_window`` made of them.
     """
     with ExitStack() as stack:
         for name, layer in layers.items():
             target = stack.enter_context(replacing(layer.path))
             scratch = windows[0][1].with_name(f"{name}.tif")
-            _join(scratch, name, layer, windows, product, tags)
+            grid = {"crs": product.crs, "transform": product.transform, "count": len(layer.names), "dtype": layer.dtype}
+            size = {"height": product.shape[0], "width": product.shape[1], "nodata": layer.nodata}
+            with rasterio.open(scratch, "w", driver="GTiff", bigtiff="if_safer", **grid, **size) as sink:
+                for window, file in windows:
+                    with np.load(file) as arrays:
+                        sink.write(arrays[name], window=window)
+                sink.descriptions = layer.names
+                sink.update_tags(**tags)
+                if layer.colours:
+                    sink.write_colormap(1, dict(layer.colours))
             smoothing = "nearest" if layer.colours else "average"
             options = {"compress": "zstd", "level": 1, "predictor": "yes", "overview_resampling": smoothing}
             rasterio.shutil.copy(scratch, target, driver="COG", blocksize=512, bigtiff="if_safer", **options)
             scratch.unlink()
-
-
-def _join(
-    path: Path,
-    name: str,
-    layer: Layer,
-    windows: Sequence[tuple[Window, Path]],
-    product: Product,
-    tags: Mapping[str, object],
-) -> None:
-    grid = {"crs": product.crs, "transform": product.transform, "height": product.shape[0], "width": product.shape[1]}
-    size = {"count": len(layer.names), "dtype": layer.dtype, "nodata": layer.nodata, "bigtiff": "if_safer"}
-    with rasterio.open(path, "w", driver="GTiff", **grid, **size) as sink:
-        for window, file in windows:
-            with np.load(file) as arrays:
-                sink.write(arrays[name], window=window)
-        sink.descriptions = layer.names
-        sink.update_tags(**tags)
-        if layer.colours:
-            sink.write_colormap(1, dict(layer.colours))
 
 
 def is_made_by(run: str, path: Path) -> bool:

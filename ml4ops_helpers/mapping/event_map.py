@@ -1,4 +1,4 @@
-"""From two images to all that a user of a flood map asks for: what ``ml4ops map`` does.
+"""Flood map of an event from two images, with everything that its user needs: what ``ml4ops map`` does.
 
 Explained in ``08_map_the_flood``.
 """
@@ -11,19 +11,8 @@ from datetime import date
 from pathlib import Path
 
 from ml4ops_helpers import __version__
+from ml4ops_helpers.mapping import floodmaps as fm
 from ml4ops_helpers.mapping.classmaps import ClassMap, is_class_map, read_class_map, read_permanent
-from ml4ops_helpers.mapping.floodmaps import (
-    FLOOD,
-    NOT_OBSERVED,
-    PERMANENT,
-    RECEDED,
-    UNKNOWN_BEFORE,
-    Bounds,
-    change_areas,
-    difference,
-    expected_flood,
-    write_change,
-)
 from ml4ops_helpers.scenes.rasters import SceneError, open_raster
 from ml4ops_helpers.uncertainty.areas import area_interval
 
@@ -31,7 +20,7 @@ SHIPPED = (
     "The network that ships with this program was trained on simulated scenes only; see its measured scores first."
 )
 """Caveat of maps made by it."""
-OUTLINED = (NOT_OBSERVED, PERMANENT, FLOOD, RECEDED, UNKNOWN_BEFORE)
+OUTLINED = (fm.NOT_OBSERVED, fm.PERMANENT, fm.FLOOD, fm.RECEDED, fm.UNKNOWN_BEFORE)
 
 
 @dataclass(frozen=True)
@@ -40,12 +29,12 @@ class MapOptions:
 
     Attributes:
         model, threshold, bands, offset: how a scene is mapped, see ``predict.map_files``.
-        permanent: layer of permanent water, if there is one.
-        days: of the two images, where they are known.
+        permanent: layer of permanent water.
+        days: of the two images.
         min_area: minimum mapping unit of the outlines, m².
         simplify: how far an outline may move, metres.
-        area_factor: from ``conformal.fit_area_factor``, for an interval of the flood's area; None for no interval.
-        area_level: chance that the factor was fitted for, told in the report; None where unknown.
+        area_factor: from ``fit_area_factor``, for an interval of the flood's area; None for no interval.
+        area_level: level that the factor was fitted for, for the report.
     """
 
     model: str = "unet"
@@ -62,14 +51,7 @@ class MapOptions:
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """An image and what it was mapped to.
-
-    Attributes:
-        path: the image, or the class map where there was none.
-        file: the class map.
-        classes: what the file holds.
-        water: probability of water, where a network made the class map just now.
-    """
+    """An image (or class map), its class map as a file and read, and the probability of water if a network made it."""
 
     path: Path
     file: Path
@@ -81,7 +63,7 @@ def map_event(pre: Path | str, post: Path | str, out: Path | str, options: MapOp
     """Map a flood from two images, and write what a user needs.
 
     Args:
-        pre: before the flood: a class map, or a product that the network maps first.
+        pre: before the flood: a class map, or a product, which the network maps first.
         post: during or after it; the map is made on its grid.
         out: folder to write to; nothing appears there before everything is done.
         options: how.
@@ -91,17 +73,17 @@ def map_event(pre: Path | str, post: Path | str, out: Path | str, options: MapOp
         HTML), ``report`` (HTML), and ``pre_class`` and ``post_class`` where a product was mapped.
 
     Raises:
-        SceneError: a file cannot be used, the two show different places, or are not one before the other.
-        ModelError: there are no such weights.
+        SceneError: a file cannot be used, or the two show different places or are not in order.
+        ModelError: the weights do not exist.
     """
     out, options = Path(out).absolute(), options or MapOptions()
     if out.exists() and not out.is_dir():
         raise SceneError(f"{out}: a file, expected a folder to write to; choose another name")
     if Path(pre).resolve() == Path(post).resolve():
-        raise SceneError(f"{pre}: given as the image before and after; nothing can have changed")
+        raise SceneError(f"{pre}: given as the image before and after; pass two images")
     if options.days and not options.days[0] < options.days[1]:
         first, second = options.days
-        raise SceneError(f"the image before is of {first}, the one after of {second}; give the earlier one first")
+        raise SceneError(f"the image before is of {first}, the one after of {second}; pass the earlier one first")
     layer = None if options.permanent is None else read_permanent(options.permanent)
     place = next(folder for folder in (out, *out.parents) if folder.is_dir())
     with tempfile.TemporaryDirectory(prefix=".ml4ops-map-", dir=place) as work:
@@ -110,25 +92,14 @@ def map_event(pre: Path | str, post: Path | str, out: Path | str, options: MapOp
             observe(path, Path(work) / when, options, day)
             for path, when, day in zip((pre, post), ("pre", "post"), days, strict=True)
         )
-        change = difference(before.classes, after.classes, layer)
+        change = fm.difference(before.classes, after.classes, layer)
         made = _write_all(Path(work), before, after, change, options)
         out.mkdir(parents=True, exist_ok=True)
         return {kind: path.replace(out / path.name) for kind, path in made.items()}
 
 
 def observe(path: Path | str, work: Path, options: MapOptions, day: date | None = None) -> Observed:
-    """Class map of a file: read, or made from a product by a network.
-
-    Args:
-        path: a class map, or any product that ``products.open_product`` takes.
-        work: folder for a class map made here.
-        options: how a product is mapped.
-        day: when the image was taken.
-
-    Raises:
-        SceneError: the file is neither.
-        ModelError: there are no such weights.
-    """
+    """Class map of a file: read, or made by a network in the folder ``work``; errors as for ``map_event``."""
     path = Path(path)
     if is_class_map(path):
         return Observed(path, path, read_class_map(path, day))
@@ -142,7 +113,7 @@ def observe(path: Path | str, work: Path, options: MapOptions, day: date | None 
 def _write_all(
     folder: Path, before: Observed, after: Observed, change: ClassMap, options: MapOptions
 ) -> dict[str, Path]:
-    """Write every file into a folder; which is which."""
+    """Write every file into a folder; returns them by kind."""
     from ml4ops_helpers.mapping.pictures import picture_of
     from ml4ops_helpers.mapping.report import event_report
     from ml4ops_helpers.mapping.vectors import vectorise, write_vectors
@@ -166,12 +137,12 @@ def _write_all(
         caveats=[SHIPPED] if shipped else [],
     )
     made = {
-        "change": write_change(folder / f"{name}_change.tif", change),
+        "change": fm.write_change(folder / f"{name}_change.tif", change),
         "gpkg": write_vectors(folder / f"{name}_flood.gpkg", outlines),
         "geojson": write_vectors(folder / f"{name}_flood.geojson", outlines),
     }
     texts = {
-        "areas": ("areas.csv", change_areas(change).to_csv()),
+        "areas": ("areas.csv", fm.change_areas(change).to_csv()),
         "map": ("map.html", interactive_map(outlines, change.grid, pictures, title)),
         "report": ("report.html", report),
     }
@@ -182,12 +153,12 @@ def _write_all(
     return made | {k: one.file.rename(folder / f"{name}_{k}.tif") for k, one in mapped.items() if one.water}
 
 
-def _interval(after: Observed, change: ClassMap, factor: float | None) -> Bounds | None:
-    """Interval of the new flood in what was seen, where a network said how probable water is."""
+def _interval(after: Observed, change: ClassMap, factor: float | None) -> fm.Bounds | None:
+    """Interval of the new flood in what was seen, where a network gave the probability of water."""
     if factor is None or after.water is None:
         return None
     with open_raster(after.water) as source:
-        return Bounds(*area_interval(expected_flood(change, source.read(1)), factor))
+        return fm.Bounds(*area_interval(fm.expected_flood(change, source.read(1)), factor))
 
 
 def _facts(before: Observed, after: Observed, change: ClassMap, options: MapOptions) -> dict[str, str]:

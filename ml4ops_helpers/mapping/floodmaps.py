@@ -1,6 +1,6 @@
 """Flood maps: what changed between two dates, how large it is, and its outlines for a GIS.
 
-Not observed is not the same as not flooded: what cloud hides stays a class of its own, everywhere.
+Not observed does not mean not flooded: what cloud hides stays a class of its own, everywhere.
 Explained in ``08_map_the_flood``.
 """
 
@@ -21,14 +21,7 @@ from ml4ops_helpers.uncertainty.areas import Area, expected_area
 
 NOT_OBSERVED, DRY, PERMANENT, FLOOD, RECEDED, UNKNOWN_BEFORE = range(6)
 """Codes of a change map."""
-CHANGES: tuple[str, ...] = (
-    "not observed",
-    "not flooded",
-    "permanent water",
-    "new flood",
-    "receded",
-    "water, before unknown",
-)
+CHANGES = ("not observed", "not flooded", "permanent water", "new flood", "receded", "water, before unknown")
 _ROWS = 512
 """Rows whose areas are in memory at once."""
 
@@ -44,8 +37,7 @@ def difference(pre: ClassMap, post: ClassMap, permanent: ClassMap | None = None)
     cloud or invalid     not observed           not observed                      not observed
     ===================  =====================  ================================  ========================
 
-    A layer of permanent water settles what was before where the earlier image saw nothing. Seasonal water in it
-    counts as land.
+    A layer of permanent water decides where the earlier image saw nothing. Seasonal water in it counts as land.
 
     Args:
         pre: before the flood; brought onto the grid of ``post`` whatever its CRS.
@@ -53,10 +45,7 @@ def difference(pre: ClassMap, post: ClassMap, permanent: ClassMap | None = None)
         permanent: layer of permanent water, from ``read_permanent``.
 
     Returns:
-        A map of the codes of ``CHANGES``.
-
-    Raises:
-        SceneError: the maps lie in different places.
+        A map of the codes of ``CHANGES``; ``SceneError`` if the maps lie in different places.
 
     >>> from affine import Affine
     >>> grid = Grid((1, 6), "EPSG:32630", Affine(10, 0, 500_000, 0, -10, 4_000_000))
@@ -81,13 +70,7 @@ def difference(pre: ClassMap, post: ClassMap, permanent: ClassMap | None = None)
 
 
 def code_areas(codes: NDArray[np.integer], grid: Grid, number: int = len(CHANGES)) -> NDArray[np.float64]:
-    """True area under each code, square kilometres.
-
-    Args:
-        codes: integers from 0, ``(height, width)``.
-        grid: where they lie.
-        number: how many codes there are.
-    """
+    """True area under each of ``number`` codes from 0, square kilometres."""
     total = np.zeros(number)
     for start in range(0, grid.shape[0], _ROWS):
         rows = slice(start, start + _ROWS)
@@ -102,7 +85,7 @@ def change_areas(change: ClassMap) -> pd.DataFrame:
 
 
 class Bounds(NamedTuple):
-    """Least and most, in the unit of what was bounded."""
+    """Lower and upper bound, in the unit of what is bounded."""
 
     low: float
     high: float
@@ -111,11 +94,7 @@ class Bounds(NamedTuple):
 def flood_bounds(areas: pd.DataFrame) -> Bounds:
     """Least and most new flood that the images allow, square kilometres, if the classes are right.
 
-    Args:
-        areas: from ``change_areas``.
-
-    Returns:
-        Low: what was seen to be flooded. High: all that was not observed, and all water of unknown past, besides.
+    The least is what was seen to be flooded; the most adds all that was not observed and all water of unknown past.
 
     >>> flood_bounds(pd.DataFrame({"km2": [5.0, 80, 10, 3, 1, 1]}, list(CHANGES)))
     Bounds(low=3.0, high=9.0)
@@ -130,10 +109,8 @@ def expected_flood(change: ClassMap, water: Float) -> Area:
 
     Args:
         change: from ``difference``.
-        water: probability of water given that the ground is seen, on the grid of the change.
-
-    Returns:
-        What ``conformal.area_interval`` takes: the sum over all ground that was not water before, and its doubt.
+        water: probability of water given that the ground is seen, on the grid of the change; summed over all ground
+            that was not water before.
     """
     possible = np.isin(change.codes, (DRY, FLOOD))
     return expected_area(water, possible, float(pixel_areas(change.grid).mean()) / 1e6)

@@ -1,4 +1,4 @@
-"""Pictures of scenes and class maps for HTML pages: thinned to what a page can show, brought onto the grid of a map.
+"""Pictures of scenes and class maps for HTML pages, subsampled and on the grid of a map.
 
 Used by ``08_map_the_flood``.
 """
@@ -27,7 +27,7 @@ PICTURE_BANDS = ("B11", "B8", "B4")
 
 
 def data_uri(picture: Float) -> str:
-    """A picture ``(height, width, 3)`` in 0 to 1 as the address of itself, to be put into HTML."""
+    """A picture ``(height, width, 3)`` in 0 to 1 as a data URI, for HTML."""
     step = -(-max(picture.shape[:2]) // MOST_PIXELS)
     content = io.BytesIO()
     plt.imsave(content, np.clip(picture[::step, ::step], 0, 1), format="jpg", pil_kwargs={"quality": 88})
@@ -35,16 +35,13 @@ def data_uri(picture: Float) -> str:
 
 
 def picture_of(path: Path | str, grid: Grid, *, bands: Sequence[str] | None = None, offset: int | None = None) -> Float:
-    """Picture of a scene or class map, thinned to what a page can show, over the area of a grid.
+    """Picture of a scene or class map over a grid, ``(height, width, 3)`` in 0 to 1, black outside the file.
 
     Args:
         path: the file; a scene is shown in short-wave infrared, near infrared and red.
-        grid: what the picture has to cover, whatever the file's CRS.
-        bands: what the bands of a scene are, where it does not say it.
-        offset: its ``RADIO_ADD_OFFSET``, where it does not say it.
-
-    Returns:
-        float32 ``(height, width, 3)`` in 0 to 1, black where the file does not reach.
+        grid: what the picture covers, whatever the file's CRS; subsampled to ``MOST_PIXELS``.
+        bands: of a scene, if the file does not name them.
+        offset: its ``RADIO_ADD_OFFSET``, if the file does not give it.
     """
     step = -(-max(grid.shape) // MOST_PIXELS)
     coarse = _thinned(grid, step)

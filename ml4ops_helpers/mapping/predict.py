@@ -1,6 +1,6 @@
 """From satellite products to files: a class map and the probability of water, in bounded memory.
 
-Every window's result is kept in a folder beside the outputs until the scene is whole, so an interrupted run goes on
+Every window's result is kept in a folder beside the outputs until the scene is whole, so an interrupted run resumes
 where it stopped. Explained in ``05_run_inference``.
 """
 
@@ -51,13 +51,13 @@ COLOURS = {1: (230, 159, 0), 2: (0, 114, 178), 3: (204, 121, 167)}
 
 
 @dataclass(frozen=True)
-class Products:
+class MappedFiles:
     """Files that a scene was mapped to.
 
     Attributes:
         class_map: uint8: 0 invalid, 1 land, 2 water, 3 cloud.
         water: float32, probability of water given that the ground is seen; NaN where there are no data.
-        uncertainty: float32, predictive entropy and mutual information in nats; None where they were not asked.
+        uncertainty: float32, predictive entropy and mutual information in nats; None without samples.
     """
 
     class_map: Path
@@ -65,7 +65,7 @@ class Products:
     uncertainty: Path | None = None
 
 
-def map_file(path: Path | str, out: Path | str, **options: Any) -> Products:  # noqa: ANN401 - those of map_files
+def map_file(path: Path | str, out: Path | str, **options: Any) -> MappedFiles:  # noqa: ANN401 - those of map_files
     """Map one product; arguments, result and errors as for ``map_files``."""
     return map_files([path], out, **options)[0]
 
@@ -81,7 +81,7 @@ def map_files(
     engine: str = "torch",
     uncertainty: int = 0,
     tile: int | None = None,
-) -> list[Products]:
+) -> list[MappedFiles]:
     """Map products, each to ``<scene>_class.tif`` and ``<scene>_water.tif``; nothing is mapped before all are checked.
 
     Args:
@@ -89,14 +89,14 @@ def map_files(
         out: folder of the results; made when missing.
         model: name of shipped weights, or a safetensors file.
         threshold: water where its probability is at least this; default the one saved with the weights.
-        bands: what the bands of the files are, where these do not say it.
-        offset: ``RADIO_ADD_OFFSET`` of the products, where these do not say it.
-        engine: see ``engines.build_engine``.
+        bands: of the files, if these do not name them.
+        offset: ``RADIO_ADD_OFFSET`` of the products, if these do not give it.
+        engine: ``auto``, or as for ``engines.build_engine``.
         uncertainty: samples of Monte Carlo dropout; 0 for none.
-        tile: longest side of a window's core, pixels; default ``inference.default_tile``.
+        tile: longest side of a window's core, pixels; default ``tiling.default_tile``.
 
     Returns:
-        The files, one set a product. What an earlier run with the same settings left is kept.
+        The files, one set per product. Results of an earlier run with the same settings are kept.
 
     Raises:
         SceneError: a product cannot be used, or two have one name.
@@ -126,15 +126,13 @@ def _mapper(model: str, threshold: float | None, engine: str, samples: int, tile
     network, about = load_model(path)
     chosen = about.get("threshold") if threshold is None else threshold
     if chosen is None or not 0 <= chosen <= 1:
-        raise ModelError(f"threshold {chosen} is no probability; give one between 0 and 1")
+        raise ModelError(f"threshold {chosen} is not a probability; pass one between 0 and 1")
     weights = hashlib.sha256(path.read_bytes()).hexdigest()
     tags = {"MODEL": model, "MODEL_SHA256": weights, "DATA_SHA256": about.get("data", "unknown"), "THRESHOLD": chosen}
     if engine != "auto":
         check_engine(engine)
     if samples and not network.config["dropout"]:
-        raise ModelError(
-            f"model {model!r} was trained without dropout, so it has no samples to give; leave uncertainty"
-        )
+        raise ModelError(f"model {model!r} was trained without dropout, which samples need; map without uncertainty")
     cloud = about.get("cloud_threshold")
     if network.heads == "cloud_water" and cloud is None:
         raise ModelError(f"{path}: two heads without a threshold for cloud; train it with `ml4ops train`")
@@ -143,7 +141,7 @@ def _mapper(model: str, threshold: float | None, engine: str, samples: int, tile
 
 @dataclass(frozen=True, eq=False)
 class _Mapper:
-    """A network with everything that decides what it makes of a product."""
+    """A network with every setting that its maps depend on."""
 
     model: Network
     threshold: float
@@ -153,8 +151,8 @@ class _Mapper:
     tile: int | None
     tags: dict[str, object]
 
-    def map(self, product: Product, target: Path) -> Products:
-        """Map a product to files whose names begin as ``target``, unless this has been done."""
+    def map(self, product: Product, target: Path) -> MappedFiles:
+        """Map a product to files whose names begin as ``target``, unless an earlier run has made them."""
         layers = {
             "class": Layer(Path(f"{target}_class.tif"), ("class",), "uint8", INVALID, COLOURS),
             "water": Layer(Path(f"{target}_water.tif"), ("water",), "float32", np.nan),
@@ -171,11 +169,11 @@ class _Mapper:
                 shutil.rmtree(parts)
                 raise
             shutil.rmtree(parts)
-        doubt = layers["uncertainty"].path if self.samples else None
-        return Products(layers["class"].path, layers["water"].path, doubt)
+        uncertainty = layers["uncertainty"].path if self.samples else None
+        return MappedFiles(layers["class"].path, layers["water"].path, uncertainty)
 
     def _compute(self, product: Product, parts: Path) -> list[tuple[Window, Path]]:
-        """Every window of the product, and the file that keeps what came out; only what is missing is computed."""
+        """Every window of the product, and the file of its results; only missing ones are computed."""
         halo = receptive_field(self.model)
         core = core_shape(product.shape, self.tile or default_tile(halo))
         windows = [(w, parts / f"{w.row_off}_{w.col_off}.npz") for w in core_windows(product.shape, core)]
@@ -184,27 +182,25 @@ class _Mapper:
         for window, file in tqdm(todo, desc=product.path.name, unit="window", disable=None):
             image = read_mirrored(product.read, window, product.shape, core, halo)
             run = run or build_engine(self._engine(parts, image, halo), self.model, halo, core)
-            keep_window(file, self._judge(run, image, window, halo))
+            keep_window(file, self._results(run, image, window, halo))
         return windows
 
     def _engine(self, parts: Path, image: Float, halo: int) -> str:
-        """The engine asked, or the one that a trial on a corner of the first window chooses for the whole scene."""
+        """The engine chosen by the user, or for the whole scene by a trial on a corner of its first window."""
         file = parts / "engine"
         if not file.exists():
-            corner = image[:, : 2 * halo + TRIAL, : 2 * halo + TRIAL]
+            corner = np.nan_to_num(image[:, : 2 * halo + TRIAL, : 2 * halo + TRIAL])
             auto = self.engine == "auto"
-            file.write_text(
-                choose_engine(try_engines(self.model, np.nan_to_num(corner), halo)) if auto else self.engine
-            )
+            file.write_text(choose_engine(try_engines(self.model, corner, halo)) if auto else self.engine)
         return file.read_text()
 
-    def _judge(self, run: Runner, image: Float, window: Window, halo: int) -> Arrays:
+    def _results(self, run: Runner, image: Float, window: Window, halo: int) -> Arrays:
         probabilities = predict_window(run, image, window, halo)
         seen = image[:, halo : halo + window.height, halo : halo + window.width]
         codes = self._classify(probabilities, seen)
         found: Arrays = {"class": codes[None], "water": water_given_seen(probabilities)[None]}
         if self.samples:
-            found["uncertainty"] = np.where(codes == INVALID, np.float32(np.nan), self._doubt(image, window, halo))
+            found["uncertainty"] = np.where(codes == INVALID, np.float32(np.nan), self._measures(image, window, halo))
         return found
 
     def _classify(self, probabilities: Float, reflectance: Float) -> Codes:
@@ -213,7 +209,7 @@ class _Mapper:
         visible = brightness(reflectance, self.model.bands) * np.float32(QUANTIFICATION)
         return decide(probabilities, visible, Thresholds(self.threshold, self.cloud_threshold))
 
-    def _doubt(self, image: Float, window: Window, halo: int) -> Float:
+    def _measures(self, image: Float, window: Window, halo: int) -> Float:
         """Predictive entropy and mutual information; every window is sampled under the same masks."""
         batch = torch.from_numpy(np.nan_to_num(image))[None].contiguous(memory_format=torch.channels_last)
         sampler = DropoutSampler(self.model, batch, halo)
@@ -226,7 +222,7 @@ class _Mapper:
         return {"SOURCE": product.path.name, "CLASSES": names, "ENGINE": (parts / "engine").read_text()}
 
     def _fingerprint(self, product: Product) -> str:
-        """Hash of all that the result follows from: the files of the product, as far as their names and dates tell."""
+        """Hash of everything that the result depends on; files count by name, size and date."""
         paths = sorted({Path(source.name).resolve() for source, _ in product.layers})
         files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
         meaning = [band for _, band in product.layers], asdict(product.scaling)
@@ -235,7 +231,7 @@ class _Mapper:
 
 
 def _unfinished(folder: Path, run: str) -> Path:
-    """Folder of the windows that an interrupted run has finished; emptied when they are of another run."""
+    """Folder of the windows that an interrupted run has finished; emptied if they belong to another run."""
     mark = folder / "run"
     if folder.is_dir() and not (mark.is_file() and mark.read_text() == run):
         shutil.rmtree(folder)

@@ -1,7 +1,4 @@
-"""The report of a flood event: one HTML file that needs nothing else.
-
-Explained in ``08_map_the_flood``.
-"""
+"""The report of a flood event: one self-contained HTML file. Explained in ``08_map_the_flood``."""
 
 from __future__ import annotations
 
@@ -14,15 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ml4ops_helpers.mapping.floodmaps import (
-    CHANGES,
-    DRY,
-    NOT_OBSERVED,
-    UNKNOWN_BEFORE,
-    Bounds,
-    change_areas,
-    flood_bounds,
-)
+from ml4ops_helpers.mapping import floodmaps as fm
 from ml4ops_helpers.mapping.map_plots import CHANGE_COLOURS, change_figure
 from ml4ops_helpers.mapping.pictures import data_uri
 from ml4ops_helpers.scenes.sentinel2 import Float
@@ -40,7 +29,7 @@ MEANINGS: tuple[str, ...] = (
     "land now, water before",
     "water now; the earlier image did not show the ground",
 )
-"""What each of ``CHANGES`` means, in the words of the report."""
+"""Meaning of each of ``CHANGES`` in the report."""
 
 CAVEATS: tuple[str, ...] = (
     "Two images are two moments. Water that came and went between them, or after them, is not on the map.",
@@ -49,14 +38,14 @@ CAVEATS: tuple[str, ...] = (
     "Pixels on a shore hold both land and water; narrow water may be missing, wide water a pixel too wide.",
     "The map was made by a program and not checked in the field. Do not decide on anybody's safety by it alone.",
 )
-"""What holds for every map of this kind."""
+"""Caveats of every map of this kind."""
 
 
 def event_report(
     change: ClassMap, *, title: str, pictures: Mapping[str, Float], facts: Mapping[str, str],
-    interval: Bounds | None = None, level: float | None = None, caveats: Sequence[str] = (),
+    interval: fm.Bounds | None = None, level: float | None = None, caveats: Sequence[str] = (),
 ) -> str:  # fmt: skip
-    """Write the report of an event.
+    """The report of an event as HTML, images inside; it loads nothing.
 
     Args:
         change: from ``floodmaps.difference``.
@@ -65,16 +54,13 @@ def event_report(
         facts: how the map was made: files, dates, model, threshold, …
         interval: of the new flood in what was seen, km², that allows for errors of the map; None where unknown.
         level: chance that such an interval holds the truth; None where unknown.
-        caveats: what this map needs besides ``CAVEATS``.
-
-    Returns:
-        The HTML, images inside. It loads nothing from anywhere.
+        caveats: of this map, besides ``CAVEATS``.
     """
-    areas = change_areas(change)
-    bounds = flood_bounds(areas)
+    areas = fm.change_areas(change)
+    bounds = fm.flood_bounds(areas)
     rows = [
         {"name": name, "meaning": meaning, "colour": CHANGE_COLOURS[name], **areas.loc[name].to_dict()}
-        for name, meaning in zip(CHANGES, MEANINGS, strict=True)
+        for name, meaning in zip(fm.CHANGES, MEANINGS, strict=True)
     ]
     environment = Environment(
         loader=PackageLoader("ml4ops_helpers.mapping"), autoescape=True, undefined=StrictUndefined
@@ -84,9 +70,9 @@ def event_report(
         bounds=bounds,
         interval=interval,
         level=level,
-        hidden=areas.loc[CHANGES[NOT_OBSERVED], "percent"],
+        hidden=areas.loc[fm.CHANGES[fm.NOT_OBSERVED], "percent"],
         rows=rows,
-        shown=[CHANGES[code] for code in np.unique(change.codes)],
+        shown=[fm.CHANGES[code] for code in np.unique(change.codes)],
         change_image=_figure_uri(change_figure({"": change}, columns=1, side=7)),
         crs=change.grid.crs.to_string(),
         pictures={name: data_uri(picture) for name, picture in pictures.items()},
@@ -96,18 +82,18 @@ def event_report(
 
 
 def _own_caveats(change: ClassMap) -> list[str]:
-    """What the codes of a map call for."""
+    """Caveats that depend on the codes of a map."""
     present = set(np.unique(change.codes).tolist())
     found = []
-    if NOT_OBSERVED in present:
+    if fm.NOT_OBSERVED in present:
         found.append(
             "Parts of the map were not observed. The flood may be there, too: look at a later image, or at radar."
         )
-    if UNKNOWN_BEFORE in present:
+    if fm.UNKNOWN_BEFORE in present:
         found.append(
             "Some water was seen only afterwards. Without a layer of permanent water nobody can say if it is new."
         )
-    if not present & {*range(DRY, UNKNOWN_BEFORE)}:
+    if not present & {*range(fm.DRY, fm.UNKNOWN_BEFORE)}:
         found.append("No pixel was seen in both images: this map says nothing about change.")
     return found
 

@@ -24,16 +24,15 @@ NEVER = -1
 
 @dataclass(frozen=True, eq=False)
 class FloodSeries:
-    """What a series of class maps says of every pixel; arrays ``(height, width)``.
+    """Summary of a series of class maps; arrays ``(height, width)``.
 
     Attributes:
         days: days with an image, in order.
         grid: of all arrays.
-        looks: int16, days on which the ground was seen clear.
+        looks: int16, days on which the ground was seen.
         wet_looks: int16, how many of them saw water.
         first_water: int16, number of the first day that saw water, ``NEVER`` where none did.
-        last_dry: int16, number of the last day before it that saw land: the water came after it. ``NEVER`` where water
-            was never seen, or not dry before.
+        last_dry: int16, number of the last day before it that saw land; ``NEVER`` where there is no such day.
     """
 
     days: tuple[date, ...]
@@ -49,10 +48,9 @@ class FloodSeries:
         return ClassMap(codes, self.grid, "maximum extent", self.days[-1])
 
     def waiting_days(self) -> NDArray[np.float32]:
-        """Days between the last dry look and the first look at water: how exactly the clouds let its coming be dated.
+        """Days between the last dry look and the first look at water: how exactly clouds let its arrival be dated.
 
-        Returns:
-            float32 ``(height, width)``; NaN where water was not seen, or was there from the first look on.
+        NaN where water was not seen, or was there from the first look on.
         """
         number = np.array([day.toordinal() for day in self.days], np.float32)
         dated = (self.first_water != NEVER) & (self.last_dry != NEVER)
@@ -60,14 +58,11 @@ class FloodSeries:
 
 
 def flood_series(maps: Sequence[ClassMap]) -> FloodSeries:
-    """Sum up a series of class maps.
+    """Summarise a series of class maps, on the grid of the earliest extended over all.
 
     Args:
-        maps: in any order, CRS and extent; each with its day. Those of one day are put together first, in the order
-            given (see ``classmaps.mosaic``).
-
-    Returns:
-        The series, on the grid of the earliest map, stretched over all.
+        maps: in any order, CRS and extent; each with its day. Those of one day are first merged by ``mosaic``, in the
+            order given.
 
     Raises:
         SceneError: there is no map, or one has no day.

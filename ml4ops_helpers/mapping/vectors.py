@@ -35,17 +35,14 @@ def vectorise(
         found: codes on a grid.
         names: name of each code.
         codes: which to outline; default all but 0.
-        min_area: minimum mapping unit, m²; smaller patches are left out. Holes stay, however small; so do patches of
-            code 0: nothing is known of them, and leaving one out would claim something.
+        min_area: minimum mapping unit, m²; smaller patches are dropped. Holes stay, however small; so do patches of
+            code 0: dropping one would claim something about ground that nobody saw.
         simplify: how far an outline may move, metres; 0 keeps the edges of the pixels (Douglas & Peucker 1973,
             DOI 10.3138/FM57-6770-U75U-7727). Outlines of neighbours may then overlap or part by as much.
 
     Returns:
-        One row a patch, the largest first, in the CRS of the map: ``class``, ``area_km2`` (of its pixels, in an
+        One row per patch, the largest first, in the CRS of the map: ``class``, ``area_km2`` (of its pixels, in an
         equal-area projection, before simplification) and ``geometry``, valid polygons with their holes.
-
-    Raises:
-        ValueError: a size is negative.
     """
     if min_area < 0 or simplify < 0:
         raise ValueError(f"min_area {min_area} m² and simplify {simplify} m must be 0 or more")
@@ -88,30 +85,23 @@ def _rounded(outlines: gpd.GeoSeries) -> gpd.GeoSeries:
 
 
 def _polygons(geometry: shapely.Geometry) -> shapely.Geometry:
-    """What of a geometry has an area: repairing an outline can leave lines and points behind."""
+    """The parts of a geometry that have an area: repairing an outline can leave lines and points behind."""
     parts = [part for part in shapely.get_parts(geometry) if part.geom_type in ("Polygon", "MultiPolygon")]
     return parts[0] if len(parts) == 1 else shapely.union_all(parts)
 
 
 def write_vectors(path: Path | str, outlines: gpd.GeoDataFrame) -> Path:
-    """Write outlines for a GIS.
+    """Write outlines for a GIS; the file appears when it is whole.
 
     Args:
         path: ``.gpkg`` (GeoPackage, in the CRS of the outlines) or ``.geojson`` (RFC 7946: longitude and latitude).
-        outlines: from ``vectorise``.
-
-    Returns:
-        The path; the file appears when it is whole.
-
-    Raises:
-        SceneError: the outlines have no CRS.
-        ValueError: the ending is another.
+        outlines: from ``vectorise``; ``SceneError`` if they have no CRS.
     """
     path = Path(path)
     if path.suffix not in _DRIVERS:
-        raise ValueError(f"{path}: cannot write {path.suffix or 'a file without ending'}; choose .gpkg or .geojson")
+        raise ValueError(f"{path}: cannot write {path.suffix or 'a file without suffix'}; choose .gpkg or .geojson")
     if outlines.crs is None:
-        raise SceneError(f"{path}: outlines without coordinate reference system; set it with outlines.set_crs(…)")
+        raise SceneError(f"{path}: outlines without a coordinate reference system; set it with outlines.set_crs(…)")
     options: dict[str, object] = {"engine": "pyogrio", "driver": _DRIVERS[path.suffix]}
     if path.suffix == ".geojson":
         outlines = outlines.to_crs(LONGITUDE_LATITUDE)

@@ -1,6 +1,6 @@
 """An interactive map in one HTML file that needs no network: pan, zoom, layers to switch on and off.
 
-Drawn with Bokeh, whose script is put into the file. Explained in ``08_map_the_flood``.
+Bokeh draws it; its script is part of the file. Explained in ``08_map_the_flood``.
 """
 
 from __future__ import annotations
@@ -31,16 +31,13 @@ if TYPE_CHECKING:
 def interactive_map(
     outlines: gpd.GeoDataFrame, grid: Grid, pictures: Mapping[str, Float], title: str = "Flood map"
 ) -> str:
-    """A map in one HTML file: outlines over pictures; a click on a name in the legend shows or hides the layer.
+    """A map as self-contained HTML: outlines over pictures; a click on a name in the legend shows or hides the layer.
 
     Args:
-        outlines: from ``floodmaps.vectorise``, in any CRS; a layer for each ``class``.
-        grid: where the pictures lie; the map is drawn in its CRS.
-        pictures: RGB ``(height, width, 3)`` in 0 to 1 by name, on the grid; the last is on top, the others are hidden.
+        outlines: from ``vectors.vectorise``, in any CRS; a layer for each ``class``.
+        grid: of the pictures; the map is drawn in its CRS.
+        pictures: RGB ``(height, width, 3)`` in 0 to 1 by name; the last is on top, the others are hidden.
         title: of the page and the map.
-
-    Returns:
-        The HTML. It loads nothing from anywhere.
     """
     plot = _empty_plot(grid, title)
     layers: list[tuple[str, Any]] = []
@@ -82,7 +79,7 @@ def _empty_plot(grid: Grid, title: str) -> Any:  # noqa: ANN401 - Bokeh builds i
 
 
 def _add_outlines(plot: Any, name: str, outlines: gpd.GeoDataFrame) -> Any:  # noqa: ANN401 - as above
-    """Draw the outlines of a class; pointing at one tells its class and area."""
+    """Draw the outlines of a class; pointing at one shows its class and area."""
     coordinates = [_rings(shape) for shape in outlines.geometry]
     data = {"xs": [c[0] for c in coordinates], "ys": [c[1] for c in coordinates], "km2": outlines["area_km2"].tolist()}
     colour = CHANGE_COLOURS[name]
@@ -100,13 +97,7 @@ def _rings(shape: shapely.Geometry) -> tuple[list[Any], list[Any]]:
 
 
 def show_page(page: str, title: str, height: int = 760) -> HTML:
-    """Show a page of HTML, such as an interactive map or a report, inside a notebook.
-
-    Args:
-        page: from ``interactive_map`` or ``report.event_report``.
-        title: what it is, for readers who cannot see it.
-        height: of the frame, pixels.
-    """
+    """Show an HTML page in a notebook: ``title`` for readers who cannot see it, ``height`` of the frame in pixels."""
     inside, title = html.escape(page), html.escape(title)
     style = f"width: 100%; height: {height}px; border: 1px solid #ccc"
     return HTML(f'<div><iframe title="{title}" srcdoc="{inside}" style="{style}"></iframe></div>')  # type: ignore[no-untyped-call]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ml4ops_helpers.training.config import Config
 
 THICKEST = 4.0
-"""Greatest optical thickness of a veil: under more, hardly any light of the ground is left."""
+"""Greatest optical thickness of simulated thin cloud: under more, hardly any light of the ground is left."""
 
 
 def augment(image: Tensor, target: Tensor, config: Config, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
@@ -34,9 +34,6 @@ def augment(image: Tensor, target: Tensor, config: Config, rng: np.random.Genera
         target: codes of either version, ``(n, size, size)`` or ``(n, 2, size, size)``.
         config: strengths.
         rng: source of randomness.
-
-    Returns:
-        The batch, of the same or a half or a quarter of the size.
     """
     turns = int(rng.integers(4))
     image, target = image.rot90(turns, (-2, -1)), target.rot90(turns, (-2, -1))
@@ -54,14 +51,14 @@ def augment(image: Tensor, target: Tensor, config: Config, rng: np.random.Genera
 
 
 def _coarser(target: Tensor, factor: int) -> Tensor:
-    """The code of most of each coarser pixel. Codes are names: their average would call land under cloud water."""
+    """The most frequent code in each coarser pixel. Codes are names: the mean of land and cloud would be water."""
     share = F.one_hot(target, CLOUD + 1).movedim(-1, -3).float()  # (…, codes, size, size)
     pooled = F.avg_pool2d(share.flatten(0, -4), factor)
     return pooled.argmax(dim=-3).reshape(*target.shape[:-2], *pooled.shape[-2:])
 
 
 def draw_thin_cloud(rng: np.random.Generator, size: int) -> Float:
-    """Optical thickness of a patchy veil, float32 ``(size, size)``, from 0 to at most ``THICKEST``."""
+    """Optical thickness of patchy cloud, float32 ``(size, size)``, from 0 to at most ``THICKEST``."""
     share = rng.uniform(0.3, 1)
     patches = np.clip((rank(fractal(rng, size, 1.7)) - (1 - share)) / share, 0, 1)
     return np.asarray(rng.uniform(0.3, THICKEST) * patches, np.float32)
@@ -70,17 +67,17 @@ def draw_thin_cloud(rng: np.random.Generator, size: int) -> Float:
 def add_thin_cloud(
     image: Tensor, target: Tensor, bands: Sequence[str], share: float, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Lay a veil over some windows: the image changes, the cloud is labelled, the ground stays as known as it was.
+    """Simulate thin cloud over some windows: images and their cloud labels change, the known ground stays known.
 
     Args:
         image: reflectance ``(n, bands, size, size)``.
         target: int64 version-2 labels ``(n, 2, size, size)``.
         bands: of the image, in order.
-        share: of the windows that get a veil, 0 to 1.
+        share: of the windows that get cloud, 0 to 1.
         rng: source of randomness.
 
     Returns:
-        The windows and labels; those that came in are left as they are.
+        Changed copies of both.
     """
     image, target = image.clone(), target.clone()
     positions, size = band_positions(bands), image.shape[-1]
@@ -89,8 +86,8 @@ def add_thin_cloud(
         high = np.full_like(thickness, rng.uniform())  # from a low cloud of droplets to cirrus
         every = np.zeros((len(BANDS), size, size), np.float32)
         every[positions] = image[n].numpy()
-        veiled = torch.from_numpy(add_cloud(every, thickness, high)[positions])
+        clouded = torch.from_numpy(add_cloud(every, thickness, high)[positions])
         known = target[n, 0] != INVALID
-        image[n] = torch.where(known, veiled, image[n])
+        image[n] = torch.where(known, clouded, image[n])
         target[n, 0][known & torch.from_numpy(thickness > CLOUD_THICKNESS)] = CLOUDY
     return image, target

@@ -10,19 +10,19 @@ class Config:
     """Every choice of a training run.
 
     Attributes:
-        epochs: at the most.
+        epochs: at most.
         rounds: passes over the training windows in one epoch; more where the data set is small.
-        patience: epochs without a better validation before it stops.
+        patience: epochs without a better validation before training stops.
         batch: windows in a batch.
         window: side of a window, pixels.
         learning_rate: highest rate of the one-cycle schedule.
         weight_decay: of AdamW.
-        tempering: class weights are frequency to minus this power: 1 is the field's inverse frequency.
+        weight_exponent: class weights are frequency to minus this power; 1 is inverse frequency.
         brightness: standard deviation of the logarithm of the random brightness.
         shift: standard deviation of the random offset, reflectance.
-        coarse: share of the batches that are seen at half or a quarter of the resolution.
-        veil: share of the windows that get a thin cloud laid over them, where the network has two heads.
-        horizon: steps over which the weights are averaged; the average is what is validated and kept.
+        coarse: share of the batches at half or a quarter of the resolution.
+        thin_cloud: share of the windows that get simulated thin cloud, where the network has two heads.
+        averaging_steps: steps over which the weights are averaged; the average is what is validated and kept.
         precision: ``float32``, ``bfloat16`` or ``auto`` (see ``native_precision``).
         device: ``cpu``, ``cuda`` or ``auto``: the GPU where there is one.
         seed: of the windows and their augmentation.
@@ -35,12 +35,12 @@ class Config:
     window: int = 256
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
-    tempering: float = 0.5
+    weight_exponent: float = 0.5
     brightness: float = 0.2
     shift: float = 0.012
     coarse: float = 0.35
-    veil: float = 0.5
-    horizon: int = 60
+    thin_cloud: float = 0.5
+    averaging_steps: int = 60
     precision: str = "auto"
     device: str = "auto"
     seed: int = 0

@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class History:
-    """What a run went through.
+    """Record of a training run.
 
     Attributes:
-        epochs: one row an epoch: ``loss`` on training windows, ``val_iou`` (mean over the validation events at the best
-            ``threshold``), ``threshold``, ``learning_rate``.
-        best: number of the epoch whose weights were kept.
+        epochs: one row per epoch: ``loss`` on training windows, ``val_iou`` (mean over the validation events at the
+            best ``threshold``), ``threshold``, ``learning_rate``.
+        best: index of the epoch whose weights were kept.
     """
 
     epochs: list[dict[str, float]] = field(default_factory=list)
@@ -53,7 +53,7 @@ class History:
 def validate(model: Network, table: pd.DataFrame) -> tuple[float, float]:
     """Best threshold on a catalogue's events, and the mean IoU of water over them at that threshold.
 
-    Three classes are judged where there is no cloud, two heads wherever the ground is known, under thin cloud too.
+    Three classes are evaluated where there is no cloud, two heads wherever the ground is known, under thin cloud too.
     """
     ground = model.heads == "cloud_water"
     return best_event_threshold(score_events(water_scorer(model), table, bands=model.bands, ground=ground))
@@ -70,15 +70,12 @@ def train(
     """Train a network on the ``train`` split, and keep the weights that do best on the events of the ``val`` split.
 
     Args:
-        model: from ``build_model``; at the end it holds the best weights, in evaluation mode and on the CPU.
+        model: from ``build_model``; holds the best weights at the end, in evaluation mode and on the CPU.
         table: catalogue with both splits.
         config: every choice.
-        checkpoint: file that holds the state after each epoch. Where it exists, the run goes on from there and ends as
-            if it had never stopped; removed at the end.
+        checkpoint: file that holds the state after each epoch. If it exists, the run resumes from it and ends as if it
+            had never stopped; removed at the end.
         after_epoch: called with the number of the epoch, from 1, and its row of the history.
-
-    Returns:
-        The history.
 
     Raises:
         ValueError: a split or water is missing, or the checkpoint belongs to another run.
@@ -88,11 +85,12 @@ def train(
         found = sorted(set(table["split"]))
         raise ValueError(
             f"the catalogue has splits {found}; training needs train and val: put scenes and labels into folders train "
-            "and val (each with S2 and gt), or deal them out with split_by_event"
+            "and val (each with S2 and gt), or split them with split_by_event"
         )
     version: Literal[1, 2] = 2 if model.heads == "cloud_water" else 1
     windows = Windows(splits["train"], model.bands, config.window, "random", config.seed, version)
-    weights = class_weights(Windows(splits["train"], model.bands, config.window, version=version), config.tempering)
+    counted = Windows(splits["train"], model.bands, config.window, version=version)
+    weights = class_weights(counted, config.weight_exponent)
     if not weights.reshape(version, -1)[-1, WATER_CHANNEL]:
         raise ValueError(
             "no training label holds water (code 2): labels are 0 invalid, 1 land, 2 water, 3 cloud; add 1 to a mask "
@@ -133,8 +131,9 @@ class _Run:
             self.optimizer, config.learning_rate, total_steps=steps, pct_start=0.15
         )
         # Averaging the last steps' weights removes most of the noise of short runs with few, varied scenes.
+        steps = config.averaging_steps
         self.average = AveragedModel(
-            model, avg_fn=lambda mean, new, n: mean + (new - mean) / min(int(n) + 1, config.horizon), use_buffers=True
+            model, avg_fn=lambda mean, new, n: mean + (new - mean) / min(int(n) + 1, steps), use_buffers=True
         )
         self.best_weights: dict[str, Tensor] = {}
 
@@ -166,7 +165,7 @@ class _Run:
                 targets.append(target)
             image, target = torch.stack(images), torch.stack(targets)
             if self.model.heads == "cloud_water":
-                image, target = add_thin_cloud(image, target, self.model.bands, self.config.veil, rng)
+                image, target = add_thin_cloud(image, target, self.model.bands, self.config.thin_cloud, rng)
             image, target = augment(image.to(weights.device), target.to(weights.device), self.config, rng)
             losses.append(self._step(image, target, weights, precision))
         return float(np.mean(losses))
@@ -212,7 +211,7 @@ class _Run:
             return
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         if state["run"] != {"config": asdict(self.config), "model": self.model.config}:
-            raise ValueError(f"{path}: the checkpoint of another run; delete it to start afresh, or give its settings")
+            raise ValueError(f"{path}: checkpoint of another run; delete it to start again, or pass its settings")
         self.history = History(state["epochs"], state["best"])
         self.model.load_state_dict(state["weights"])
         self.average.load_state_dict(state["average"])

@@ -1,4 +1,4 @@
-"""Losses that leave out what nobody knows, and weights for rare classes.
+"""Losses that ignore what is not labelled, and weights for rare classes.
 
 Explained in ``03_train_a_model``; the loss of two heads in ``07_see_through_clouds``.
 """
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from ml4ops_helpers.datasets.windows import Windows
 
 
-def class_weights(windows: Windows, tempering: float = 1.0) -> Tensor:
+def class_weights(windows: Windows, weight_exponent: float = 1.0) -> Tensor:
     """Weights of the classes in the loss, with mean 1.
 
     Args:
         windows: the training windows, all of which are counted.
-        tempering: weight is frequency to minus this power; 1 is inverse frequency, 0 no weighting.
+        weight_exponent: weight is frequency to minus this power; 1 is inverse frequency, 0 no weighting.
 
     Returns:
-        float32; 0 for a class that never occurs. Of land, water and cloud ``(3,)`` for labels of version 1; of clear
-        and cloud, and of land and water, ``(2, 2)`` for version 2.
+        float32, 0 for a class that never occurs: ``(3,)`` for labels of version 1 (land, water, cloud), ``(2, 2)`` for
+        version 2 (clear and cloud; land and water).
     """
     channels, codes = (1, CLOUD + 1) if windows.version == 1 else (2, WATER + 1)
     counts = torch.zeros(channels, codes)
@@ -36,23 +36,20 @@ def class_weights(windows: Windows, tempering: float = 1.0) -> Tensor:
         for count, channel in zip(counts, target.reshape(channels, -1), strict=True):
             count += torch.bincount(channel, minlength=codes)
     share = counts[:, 1:] / counts[:, 1:].sum(dim=1, keepdim=True)
-    weights = torch.where(share > 0, share.clamp(min=1e-9) ** -tempering, 0.0)
+    weights = torch.where(share > 0, share.clamp(min=1e-9) ** -weight_exponent, 0.0)
     weights /= weights.mean(dim=1, keepdim=True)
     return weights if windows.version == 2 else weights[0]
 
 
 def segmentation_loss(logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
-    """Loss of the field: half weighted cross-entropy, half Dice, invalid pixels left out.
+    """Half weighted cross-entropy, half Dice; invalid pixels are ignored, and a batch without valid ones costs 0.
 
     Source: Mateo-Garcia et al. 2021, DOI 10.1038/s41598-021-86650-z.
 
     Args:
         logits: ``(n, classes, height, width)``.
-        target: int64 codes ``(n, height, width)``, 1 for the first class; 0 is left out.
+        target: int64 codes ``(n, height, width)``, 1 for the first class; 0 is ignored.
         weights: of the classes, ``(classes,)``.
-
-    Returns:
-        A scalar; 0 where nothing is valid.
 
     >>> logits = torch.tensor([20.0, -20.0, -20.0]).reshape(1, 3, 1, 1)
     >>> round(float(segmentation_loss(logits, torch.tensor([[[1]]]), torch.ones(3))), 3)
@@ -71,18 +68,15 @@ def segmentation_loss(logits: Tensor, target: Tensor, weights: Tensor) -> Tensor
 
 
 def cloud_water_loss(logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
-    """Loss of two independent heads: the mean of theirs, each half weighted binary cross-entropy and half Dice.
+    """Mean loss of two independent heads, each half weighted binary cross-entropy and half Dice.
 
-    Each head learns only where its own answer is known: cloud wherever there are data, water also under thin cloud.
+    Each head learns only where its label is known: cloud wherever there are data, water also under thin cloud.
     Source: Portalés-Julià et al. 2023, DOI 10.1038/s41598-023-47595-7.
 
     Args:
         logits: of cloud and of water, ``(n, 2, height, width)``.
-        target: int64 version-2 label ``(n, 2, height, width)``; 0 is left out of that head.
+        target: int64 version-2 label ``(n, 2, height, width)``; that head ignores 0.
         weights: of clear and cloud, and of land and water, ``(2, 2)``.
-
-    Returns:
-        A scalar; 0 where nothing is known.
 
     >>> thin_cloud_over_water = torch.tensor([2, 2]).reshape(1, 2, 1, 1)
     >>> logits = torch.tensor([20.0, 20.0]).reshape(1, 2, 1, 1)

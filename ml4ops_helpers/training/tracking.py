@@ -33,13 +33,10 @@ SERVED = Path(__file__).with_name("flood_model.py")
 
 
 def use_store(folder: Path | str | None = None) -> str:
-    """Point MLflow to a sqlite store, made when missing; its progress reports are turned off.
+    """Point MLflow to a sqlite store, which is made if missing, without progress reports; returns the tracking URI.
 
     Args:
         folder: holds ``mlflow.db`` and the artifacts; default ``mlflow`` in the cache folder.
-
-    Returns:
-        The tracking URI.
     """
     place = Path(folder) if folder else cache_dir() / "mlflow"
     place.mkdir(parents=True, exist_ok=True)
@@ -63,7 +60,7 @@ def track_training(
     name: str | None = None,
     checkpoint: Path | None = None,
 ) -> tuple[History, str]:
-    """Train, and record the run: parameters, each epoch, the data's hash, and the model with signature and example.
+    """Train, and record the run: parameters, epochs, the data's hash, and the model with signature and example.
 
     Args:
         model: from ``build_model``; trained in place.
@@ -71,7 +68,7 @@ def track_training(
         config: every choice of the training.
         store: see ``use_store``.
         name: of the run; default the model's name.
-        checkpoint: see ``training.train``; a resumed run is recorded as a new one, with all its epochs.
+        checkpoint: see ``loop.train``; a resumed run is recorded as a new one, with all its epochs.
 
     Returns:
         The history, and the run's id.
@@ -97,20 +94,11 @@ def track_training(
 
 
 def log_network(model: Network, threshold: float) -> str:
-    """Log a trained network to the run under way, with signature and input example.
-
-    Args:
-        model: trained.
-        threshold: at which its water probability is to be read.
-
-    Returns:
-        The URI of the logged model, for ``mlflow.pyfunc.load_model``.
-    """
+    """Log a trained network and its water threshold to the active run, with signature and input example; its URI."""
     example = np.full((1, len(model.bands), 64, 64), 0.1, np.float32)
-    # As many images as one likes, of any size; bands and classes are fixed.
+    # Any number of images of any size; bands and classes are fixed.
     taken, given = (TensorSpec(example.dtype, (-1, n, -1, -1)) for n in (len(model.bands), len(CLASSES)))
     signature = ModelSignature(inputs=Schema([taken]), outputs=Schema([given]))
-    packages = ("torch", "numpy")
     with tempfile.TemporaryDirectory() as folder:
         weights = save_model(model, Path(folder) / "weights.safetensors", {"threshold": threshold})
         logged = mlflow.pyfunc.log_model(
@@ -119,6 +107,6 @@ def log_network(model: Network, threshold: float) -> str:
             artifacts={"weights": str(weights)},
             input_example=example,
             signature=signature,
-            pip_requirements=[f"{p}=={version(p)}" for p in packages],
+            pip_requirements=[f"{p}=={version(p)}" for p in ("torch", "numpy")],
         )
     return str(logged.model_uri)

@@ -1,8 +1,8 @@
-"""Do probabilities mean what they say? Reliability, proper scores, and a temperature that mends them.
+"""Calibration of probabilities: reliability, proper scores, and a temperature that corrects them.
 
 Everything is computed from a ``ScoreHistogram`` of the probability of water, which grows scene by scene; a pixel counts
-with the middle of its step, 1/65 536 wide. Scenes of one event are alike, so whatever is fitted gives each event the
-same say. Explained in ``06_quantify_uncertainty``.
+with the middle of its step, 1/65 536 wide. Scenes of one event are alike, so a fit gives each event the same weight.
+Explained in ``06_quantify_uncertainty``.
 """
 
 from __future__ import annotations
@@ -31,17 +31,7 @@ MIDDLES = np.append((np.arange(BINS) + 0.5) / BINS, 1 - 0.25 / BINS)  # the last
 
 
 def scale_temperature(probability: ArrayLike, temperature: float) -> Float:
-    """Divide the logit of a probability by a temperature: above 1 makes it more cautious, and never changes its order.
-
-    Args:
-        probability: of one of two classes, any shape; NaN stays NaN.
-        temperature: above 0; 1 changes nothing.
-
-    Returns:
-        float32 of that shape.
-
-    Raises:
-        ValueError: the temperature is not above 0.
+    """Divide the logit of a probability by a temperature, above 0: above 1 it is more cautious; the order stays.
 
     Source: Guo et al. 2017, On calibration of modern neural networks.
 
@@ -54,24 +44,16 @@ def scale_temperature(probability: ArrayLike, temperature: float) -> Float:
 
 
 def fit_temperature(histograms: Mapping[str, ScoreHistogram]) -> float:
-    """Temperature with the lowest mean log loss over events, each event counting the same.
-
-    Fit it on validation and freeze it.
-
-    Args:
-        histograms: of the probability of water, by event.
-
-    Raises:
-        ValueError: no event has a pixel.
+    """Temperature with the lowest mean log loss over events, each with the same weight; ``ValueError`` without pixels.
 
     >>> histogram = ScoreHistogram()
-    >>> histogram.update([True, True, True, False], [0.9, 0.9, 0.9, 0.9])  # says 0.9, is right in 3 of 4
+    >>> histogram.update([True, True, True, False], [0.9, 0.9, 0.9, 0.9])  # states 0.9, is right in 3 of 4
     >>> round(fit_temperature({"event": histogram}), 2)
     2.0
     """
     counted = [h for h in histograms.values() if _pixels(h).any()]
     if not counted:
-        raise ValueError("no event has a pixel: no temperature can be fitted; use labelled validation events")
+        raise ValueError("no event has a pixel, so no temperature can be fitted; use labelled validation events")
 
     def loss(log_temperature: float) -> float:
         return float(np.mean([log_loss(h, float(np.exp(log_temperature))) for h in counted]))
@@ -87,12 +69,7 @@ def _pixels(histogram: ScoreHistogram) -> Number:
 def log_loss(histogram: ScoreHistogram, temperature: float = 1.0) -> float:
     """Mean negative log-likelihood of the truth, in nats; a proper score: the true probabilities have the lowest.
 
-    Args:
-        histogram: of the probability of water.
-        temperature: see ``scale_temperature``.
-
-    Returns:
-        NaN where there is no pixel. A pixel that was certain and wrong costs about 12, the most a step can tell.
+    NaN without pixels. A pixel that was certain and wrong costs about 12, the most a step can resolve.
 
     >>> histogram = ScoreHistogram()
     >>> histogram.update([True], [0.5])
@@ -105,30 +82,17 @@ def log_loss(histogram: ScoreHistogram, temperature: float = 1.0) -> float:
 
 
 def brier_score(histogram: ScoreHistogram, temperature: float = 1.0) -> float:
-    """Mean squared distance from probability to truth, 0 to 1; a proper score too (Brier 1950).
-
-    Arguments and NaN as for ``log_loss``.
-
-    >>> histogram = ScoreHistogram()
-    >>> histogram.update([True], [0.5])
-    >>> round(brier_score(histogram), 3)
-    0.25
-    """
+    """Mean squared distance from probability to truth, 0 to 1 (Brier 1950); a proper score; NaN without pixels."""
     p, total = expit(logit(MIDDLES) / temperature), _pixels(histogram).sum()
     distance = histogram.positives @ (1 - p) ** 2 + histogram.negatives @ p**2
     return float(distance / total) if total else float("nan")
 
 
 def reliability(histogram: ScoreHistogram, temperature: float = 1.0, bins: int = RELIABILITY_BINS) -> pd.DataFrame:
-    """What was said against what happened, for bins of equal width.
-
-    Args:
-        histogram: of the probability of water.
-        temperature: see ``scale_temperature``.
-        bins: how many, from 0 to 1.
+    """Stated probability against observed frequency, for bins of equal width.
 
     Returns:
-        One row a bin: ``low``, ``high``, ``pixels``, mean ``probability`` and ``frequency`` of water; NaN where empty.
+        One row per bin: ``low``, ``high``, ``pixels``, mean ``probability`` and ``frequency`` of water (NaN: empty).
 
     >>> histogram = ScoreHistogram()
     >>> histogram.update([True, False, True, True], [0.2, 0.2, 0.8, 0.8])
@@ -138,30 +102,20 @@ def reliability(histogram: ScoreHistogram, temperature: float = 1.0, bins: int =
     p = expit(logit(MIDDLES) / temperature)
     place = np.minimum((p * bins).astype(int), bins - 1)
     weight = _pixels(histogram)
-    pixels, said, water = (np.bincount(place, w, bins) for w in (weight, weight * p, histogram.positives))
+    pixels, stated, water = (np.bincount(place, w, bins) for w in (weight, weight * p, histogram.positives))
     edges = np.arange(bins + 1) / bins
+    columns = {"low": edges[:-1], "high": edges[1:], "pixels": pixels.astype(np.int64)}
     with np.errstate(invalid="ignore"):
-        return pd.DataFrame(
-            {
-                "low": edges[:-1],
-                "high": edges[1:],
-                "pixels": pixels.astype(np.int64),
-                "probability": said / pixels,
-                "frequency": water / pixels,
-            }
-        )
+        return pd.DataFrame(columns | {"probability": stated / pixels, "frequency": water / pixels})
 
 
 def expected_calibration_error(table: pd.DataFrame) -> float:
-    """Mean distance between what was said and what happened, bins weighted by their pixels (ECE, Naeini et al. 2015).
+    """Mean distance of probability and frequency, bins weighted by their pixels (ECE, Naeini et al. 2015).
 
-    Chance alone makes it larger than 0 where bins are small: see ``debiased_calibration_error``.
+    Where bins are small, chance alone makes it larger than 0: see ``debiased_calibration_error``.
 
     Args:
-        table: from ``reliability``.
-
-    Returns:
-        0 to 1; NaN where there is no pixel.
+        table: from ``reliability``; NaN where it has no pixel.
 
     >>> expected_calibration_error(pd.DataFrame({"pixels": [3, 1], "probability": [0.25, 0.5], "frequency": [0, 1]}))
     0.3125
@@ -172,16 +126,13 @@ def expected_calibration_error(table: pd.DataFrame) -> float:
 
 
 def debiased_calibration_error(table: pd.DataFrame) -> float:
-    """Root mean squared distance between said and happened, less what chance puts there in bins of so few pixels.
+    """Root mean squared distance of probability and frequency, less what chance adds in bins of so few pixels.
 
-    It supposes that the pixels of a bin are independent. Neighbours are not, so what is taken off is too little:
-    resample events to see how sure the number is.
+    It assumes independent pixels. Neighbours are alike, so it subtracts too little: resample events to see how sure
+    the number is. 0 where chance explains all; NaN where no bin has two pixels.
 
     Args:
-        table: from ``reliability``; bins of fewer than two pixels are left out.
-
-    Returns:
-        0 to 1, 0 where chance explains all; NaN where no bin has two pixels.
+        table: from ``reliability``; bins of fewer than two pixels are ignored.
 
     Source: Kumar, Liang & Ma 2019, Verified uncertainty calibration.
 
@@ -198,14 +149,7 @@ def debiased_calibration_error(table: pd.DataFrame) -> float:
 
 
 def calibration_table(histograms: Iterable[tuple[str, ScoreHistogram, float]]) -> pd.DataFrame:
-    """The measures side by side.
-
-    Args:
-        histograms: name, histogram and temperature of each candidate.
-
-    Returns:
-        One row a candidate: ``ECE``, ``debiased``, ``Brier``, ``NLL``, ``temperature``.
-    """
+    """``ECE``, ``debiased``, ``Brier``, ``NLL`` and ``temperature`` of each candidate: name, histogram, temperature."""
     rows = {}
     for name, histogram, temperature in histograms:
         table = reliability(histogram, temperature)

@@ -1,8 +1,7 @@
-"""Answers with a stated chance to be right: sets of classes for a pixel, an interval for the area of a flood.
+"""Conformal prediction: sets of classes for a pixel that hold the truth at a stated level.
 
-Conformal prediction asks of the validation events how far off the model was, and allows for as much. What is promised
-holds for events like those, and on average over events, not for each one: always look at the worst. Explained in
-``06_quantify_uncertainty``.
+It measures on the validation events how far off the model was, and allows for as much. The level holds for events like
+those, and on average over events, not for each one: always look at the worst. Explained in ``06_quantify_uncertainty``.
 """
 
 from __future__ import annotations
@@ -27,39 +26,32 @@ SETS: dict[int, str] = {ONLY_LAND: "land", ONLY_WATER: "water", EITHER: "land or
 """Names of the sets."""
 
 
-Kind = Literal["least ambiguous", "adaptive"]
-"""How unlikely a class may be and still be in the set: see ``fit_sets``."""
+Kind = Literal["lac", "aps"]
+"""Sets of least ambiguous classifiers (lac) or adaptive prediction sets (aps): see ``fit_sets``."""
 
 
 class SetRule(NamedTuple):
-    """Which classes a pixel may be; from ``fit_sets``.
-
-    Attributes:
-        kind: the score.
-        land: largest score with which land is in the set.
-        water: the same for water.
-    """
+    """Which classes a pixel may be: the kind, and for each class the largest score with which it is in the set."""
 
     kind: Kind
     land: float
     water: float
 
 
-def fit_sets(histograms: Mapping[str, ScoreHistogram], level: float = 0.9, kind: Kind = "adaptive") -> SetRule:
+def fit_sets(histograms: Mapping[str, ScoreHistogram], level: float = 0.9, kind: Kind = "aps") -> SetRule:
     """A rule that covers a share ``level`` of the land, and of the water, of the validation events.
 
-    Each class has its own limit, else the much land would be covered at the expense of the little water. Each event
-    counts the same, whatever its size. With few events this is an estimate without a guarantee.
+    Each class has its own limit; with one for both, much land would be covered at the expense of little water. Each
+    event has the same weight, whatever its size. With few events this is an estimate without a guarantee.
 
-    ``least ambiguous`` sets hold the classes with a probability above a limit; how many pixels of an event are covered
-    then follows how sure the network is there. ``adaptive`` sets take the classes from the most likely one on until
-    the level is reached, the last one by a draw, so an event is covered as far as its probabilities are calibrated,
-    whether it is clear or hazy.
+    ``lac`` sets (least ambiguous classifiers) hold the classes with a probability above a limit: their coverage in an
+    event follows how sure the network is there. ``aps`` (adaptive prediction sets) take classes from the most likely
+    one until the level is reached, the last one by a draw: their coverage follows calibration, clear or hazy.
 
     Args:
         histograms: of the probability of water, by event.
         level: share of the pixels of either class whose set is to hold the truth.
-        kind: which sets.
+        kind: of sets.
 
     Raises:
         ValueError: ``level`` is not between 0 and 1, or a class is in no event.
@@ -70,7 +62,7 @@ def fit_sets(histograms: Mapping[str, ScoreHistogram], level: float = 0.9, kind:
 
     >>> histogram = ScoreHistogram()
     >>> histogram.update([False] * 4 + [True] * 4, [0.0, 0.125, 0.25, 0.5, 0.25, 0.75, 0.875, 1.0])
-    >>> rule = fit_sets({"event": histogram}, level=0.75, kind="least ambiguous")
+    >>> rule = fit_sets({"event": histogram}, level=0.75, kind="lac")
     >>> round(rule.land, 3), round(rule.water, 3)
     (0.25, 0.25)
     """
@@ -82,7 +74,7 @@ def fit_sets(histograms: Mapping[str, ScoreHistogram], level: float = 0.9, kind:
 
 
 def _mean_share(counts: list[NDArray[np.int64]], name: str) -> Number:
-    """Share of a class at each step of the probability, mean of the events that have it."""
+    """Share of a class at each step of the probability, mean over the events that have it."""
     shares = [c / c.sum() for c in counts if c.any()]
     if not shares:
         raise ValueError(f"no event has {name}; use validation events with both classes")
@@ -90,7 +82,7 @@ def _mean_share(counts: list[NDArray[np.int64]], name: str) -> Number:
 
 
 def _limit(kind: Kind, shares: Number, probability: Number, level: float) -> float:
-    """Smallest limit of the score with which a class is covered as often as wanted, by halving."""
+    """Smallest limit of the score with which a class is covered at the level, by bisection."""
     low, high = 0.0, 1.0
     while high - low > 1e-7:
         middle = (low + high) / 2
@@ -99,27 +91,24 @@ def _limit(kind: Kind, shares: Number, probability: Number, level: float) -> flo
 
 
 def _chance(kind: Kind, probability: Number, limit: float) -> Number:
-    """Chance that a class of a given probability is in the set: 0 or 1, but for the last class of an adaptive set."""
-    if kind == "least ambiguous":
+    """Chance that a class of a given probability is in the set: 0 or 1, except for the last class of an aps set."""
+    if kind == "lac":
         return np.asarray(1 - probability <= limit, np.float64)
     before = np.where(probability >= 0.5, 0, 1 - probability)  # the probability of the other class, if more likely
     return np.asarray(np.clip((limit - before) / np.maximum(probability, 1e-12), 0, 1))
 
 
 def prediction_sets(probability: ArrayLike, rule: SetRule, seed: int = 0) -> Codes:
-    """Which classes each pixel may be.
+    """Which classes each pixel may be: uint8, 0 no data, 1 land, 2 water, 3 either, 4 neither.
 
     Args:
         probability: of water, ``(height, width)``, NaN without data.
         rule: from ``fit_sets``.
-        seed: of the draws of adaptive sets.
+        seed: of the draws of aps sets.
 
-    Returns:
-        uint8: 0 no data, 1 land, 2 water, 3 either, 4 neither.
-
-    >>> prediction_sets([[0.1, 0.5, 0.9]], SetRule("least ambiguous", land=0.6, water=0.6)).tolist()
+    >>> prediction_sets([[0.1, 0.5, 0.9]], SetRule("lac", land=0.6, water=0.6)).tolist()
     [[1, 3, 2]]
-    >>> prediction_sets([[0.1, 0.5, 0.9]], SetRule("least ambiguous", land=0.4, water=0.4)).tolist()
+    >>> prediction_sets([[0.1, 0.5, 0.9]], SetRule("lac", land=0.4, water=0.4)).tolist()
     [[1, 4, 2]]
     """
     p = np.asarray(probability, np.float64)
@@ -129,15 +118,15 @@ def prediction_sets(probability: ArrayLike, rule: SetRule, seed: int = 0) -> Cod
 
 
 def coverage_table(histograms: Mapping[str, ScoreHistogram], rule: SetRule) -> pd.DataFrame:
-    """How often the sets hold the truth, and which sets they are, for each event and for all pixels pooled.
+    """How often the sets hold the truth, and which sets they are, for each event and, last, all pixels pooled.
 
     Args:
         histograms: of the probability of water, by event.
         rule: from ``fit_sets``; draws are replaced by their chances.
 
     Returns:
-        One row an event, then ``pooled``: ``coverage``, that of ``land`` and ``water`` alone (NaN where there is none),
-        and the shares of pixels called ``either`` and ``neither``.
+        ``coverage``, that of ``land`` and ``water`` alone (NaN where there is none), and the shares of pixels called
+        ``either`` and ``neither``.
     """
     rows = {event: _coverage(h, rule) for event, h in histograms.items()}
     return pd.DataFrame(rows | {"pooled": _coverage(sum(histograms.values(), ScoreHistogram()), rule)}).T

@@ -1,7 +1,7 @@
-"""Monte Carlo dropout: decode a scene again and again, each time without other channels.
+"""Monte Carlo dropout: decode a scene several times, each time without other channels.
 
-Dropout sits behind each block of the U-Net's decoder. So the encoder runs once, and so does all that follows from it
-alone; only what comes behind a mask is computed for every sample. Explained in ``06_quantify_uncertainty``.
+Dropout follows each block of the U-Net's decoder. So the encoder runs once, and so does all that depends on it alone;
+only what follows a mask is computed for every sample. Explained in ``06_quantify_uncertainty``.
 """
 
 from __future__ import annotations
@@ -19,18 +19,15 @@ from ml4ops_helpers.models.unet import DECODED
 
 
 def draw_masks(model: Network, samples: int, seed: int = 0) -> Iterator[Masks]:
-    """Draw which channels each sample drops.
+    """For each sample, one mask ``(channels,)`` for each decoder block.
 
-    A mask belongs to a sample, not to a place: whoever uses the same seed on another window of the scene gets the same
-    networks, so windows join without seams. The first masks of a long run are those of a short one.
+    A mask belongs to a sample, not to a place: the same seed gives the same networks in every window of a scene, so
+    windows join without seams. A short run draws the first masks of a long one.
 
     Args:
         model: a U-Net from ``build_model``; its own rate of dropout is used, 0 where it has none.
         samples: how many.
         seed: of the draws.
-
-    Returns:
-        For each sample one tensor ``(channels,)`` for each decoder block.
 
     Raises:
         ModelError: the network has no decoder to drop channels in.
@@ -51,18 +48,7 @@ def draw_masks(model: Network, samples: int, seed: int = 0) -> Iterator[Masks]:
 
 
 def with_dropout(model: Network, rate: float) -> Network:
-    """A copy of a U-Net that drops channels at another rate; without samples both predict the same.
-
-    Args:
-        model: a U-Net from ``build_model``.
-        rate: share of the channels dropped, 0 to 1.
-
-    Returns:
-        The copy, in evaluation mode.
-
-    Raises:
-        ModelError: the network has no decoder to drop channels in, or ``rate`` is not a rate.
-    """
+    """A copy of a U-Net, in evaluation mode, that drops channels at another rate, 0 to 1, when it is sampled."""
     unet_of(model)
     copy = build_model(**{**model.config, "dropout": rate})
     copy.load_state_dict(model.state_dict())
@@ -70,19 +56,11 @@ def with_dropout(model: Network, rate: float) -> Network:
 
 
 class DropoutSampler:
-    """A U-Net that has seen a window and can be asked what it says of it without some of its channels.
+    """A U-Net that has encoded a window, to be decoded without some of its channels; arguments as for ``whole_logits``.
 
-    A decoder block repeats each pixel 2×2 and convolves 3×3; the two together are one transposed convolution 4×4 with
-    stride 2, which needs less than half of the multiplications. Batch norm is a factor and an offset, and joins the
-    weights. What an untouched skip connection adds is kept. All this changes results by rounding only.
-
-    Args:
-        model: a U-Net; nothing in it is changed, batch norm uses what training left.
-        window: reflectance ``(1, bands, height, width)`` with the halo, without NaN, sides multiples of 32.
-        halo: pixels around the window that give its edge neighbours, a multiple of 32, at least 64.
-
-    Raises:
-        ModelError: the network has no decoder to drop channels in.
+    A decoder block repeats each pixel 2×2 and convolves 3×3; together they are one transposed convolution 4×4 with
+    stride 2, with less than half of the multiplications. Batch norm joins the weights, and what a skip connection adds
+    is kept. Results change by rounding only; the network stays as it is.
     """
 
     def __init__(self, model: Network, window: Tensor, halo: int) -> None:

@@ -1,13 +1,12 @@
-"""How sure a network is: several predictions of one scene, and what they agree on.
+"""Uncertainty of a network: several predictions of one scene, and what they agree on.
 
 A sample is one prediction, float32: class probabilities ``(classes, height, width)``, or the probability of one of two
 classes ``(height, width)``. Samples come from Monte Carlo dropout, from turned images, or from several networks; they
-are taken one by one, so memory does not grow with their number. Explained in ``06_quantify_uncertainty``.
+are processed one by one, so memory does not grow with their number. Explained in ``06_quantify_uncertainty``.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -43,13 +42,8 @@ def entropy(probabilities: ArrayLike) -> Float:
     """Entropy −Σ p ln p of each pixel, in nats: 0 where one class is certain, ln C where all C are equally likely.
 
     Args:
-        probabilities: ``(classes, height, width)`` that sum to 1; or ``(height, width)``, one of two classes, whose
-            other class counts too: −p ln p − (1 − p) ln(1 − p).
-
-    Returns:
-        float32 ``(height, width)``, NaN where there are no data.
-
-    Source: Shannon 1948, doi:10.1002/j.1538-7305.1948.tb01338.x.
+        probabilities: ``(classes, height, width)``; or ``(height, width)``, one of two classes, whose other class
+            counts too. NaN stays NaN.
 
     >>> entropy([[0.1, 0.5, 0.9]]).round(3).tolist()
     [[0.32499998807907104, 0.6930000185966492, 0.32499998807907104]]
@@ -80,14 +74,13 @@ def _weighted_log(p: Float) -> Float:
 
 @dataclass(frozen=True, eq=False)
 class Uncertainty:
-    """What several predictions of a scene say together; NaN where there are no data.
+    """Summary of several predictions of a scene; NaN where there are no data.
 
     Attributes:
-        mean: mean of the samples, of their shape: the prediction.
-        variance: their variance Var_t p_t, same shape.
-        expected_entropy: mean of their entropies, ``(height, width)``: what each sample is unsure of by itself, because
-            the image does not tell (aleatoric).
-        samples: how many there were.
+        mean: of the samples, of their shape: the prediction.
+        variance: of the samples, same shape.
+        expected_entropy: mean of their entropies, ``(height, width)``: uncertainty in the image itself (aleatoric).
+        samples: how many.
     """
 
     mean: Float
@@ -97,14 +90,14 @@ class Uncertainty:
 
     @property
     def predictive_entropy(self) -> Float:
-        """Entropy of the mean, ``(height, width)``: all the doubt there is."""
+        """Entropy of the mean, ``(height, width)``: all the uncertainty."""
         return entropy(self.mean)
 
     @property
     def mutual_information(self) -> Float:
-        """Predictive less expected entropy, ``(height, width)``, at least 0: the samples contradict each other.
+        """Predictive less expected entropy, ``(height, width)``, at least 0: how far the samples disagree.
 
-        This is doubt that more training data could remove (epistemic). Source: Houlsby et al. 2011, arXiv:1112.5745.
+        More training data could reduce it (epistemic). Source: Houlsby et al. 2011, arXiv:1112.5745.
         """
         mutual = self.predictive_entropy
         mutual -= self.expected_entropy
@@ -114,7 +107,7 @@ class Uncertainty:
 class Moments:
     """Mean, variance and mean entropy of samples that come one at a time.
 
-    The mean is moved and the squares are summed around it, so that small variances keep their digits (Welford 1962,
+    The squares are summed around the moving mean, so that small variances keep their digits (Welford 1962,
     doi:10.2307/1266577).
 
     >>> moments = Moments()
@@ -129,49 +122,28 @@ class Moments:
         self.samples = 0
 
     def add(self, sample: ArrayLike) -> None:
-        """Take in one sample.
-
-        Args:
-            sample: ``(classes, height, width)`` or ``(height, width)``, 0 to 1.
-
-        Raises:
-            ValueError: its shape is not that of the samples before it.
-        """
+        """Add one sample, 0 to 1; ``ValueError`` if its shape is not that of the samples before it."""
         p = np.asarray(sample, np.float32)
         if not self.samples:
             self._mean, self._squares = np.zeros_like(p), np.zeros_like(p)
             self._entropy = np.zeros(p.shape[-2:], np.float32)
         if p.shape != self._mean.shape:
-            shapes = f"a sample has shape {p.shape}, those before it {self._mean.shape}"
-            raise ValueError(f"{shapes}; all must be of one scene")
+            raise ValueError(f"sample of shape {p.shape} after samples of shape {self._mean.shape}; use one scene")
         self.samples += 1
         flat = [x.reshape(*x.shape[:-2], -1) for x in (p, self._mean, self._squares, self._entropy)]
         for start in range(0, self._entropy.size, _CHUNK):
             _accumulate(self.samples, *(x[..., start : start + _CHUNK] for x in flat))
 
     def result(self) -> Uncertainty:
-        """What the samples so far say together; more may follow.
-
-        Raises:
-            ValueError: there are none.
-        """
-        return copy.deepcopy(self).finish()
-
-    def finish(self) -> Uncertainty:
-        """What all samples say together; the sums become the result, so that nothing is held twice.
-
-        Raises:
-            ValueError: there are none.
-        """
+        """Summary of the samples so far; more may follow. ``ValueError`` if there are none."""
         if not self.samples:
-            raise ValueError("no sample was added; take at least one")
-        self._squares /= np.float32(self.samples)
-        self._entropy /= np.float32(self.samples)
-        return Uncertainty(self._mean, self._squares, self._entropy, self.samples)
+            raise ValueError("no sample was added; add at least one")
+        number = np.float32(self.samples)
+        return Uncertainty(self._mean.copy(), self._squares / number, self._entropy / number, self.samples)
 
 
 def _accumulate(number: int, p: Float, mean: Float, squares: Float, entropies: Float) -> None:
-    """Take some pixels of a sample into the sums, in place."""
+    """Add some pixels of a sample to the sums, in place."""
     change = p - mean
     step = change / np.float32(number)
     mean += step
@@ -182,13 +154,7 @@ def _accumulate(number: int, p: Float, mean: Float, squares: Float, entropies: F
 
 
 def summarise_samples(samples: Iterable[ArrayLike]) -> Uncertainty:
-    """What samples say together; they are taken one at a time.
-
-    Args:
-        samples: of one scene.
-
-    Raises:
-        ValueError: there are none, or shapes differ.
+    """Summary of samples of one scene; ``ValueError`` if there are none, or shapes differ.
 
     >>> summarise_samples([[[0.25]], [[0.75]]]).mutual_information.round(3).item()
     0.13099999725818634
@@ -196,14 +162,14 @@ def summarise_samples(samples: Iterable[ArrayLike]) -> Uncertainty:
     moments = Moments()
     for sample in samples:
         moments.add(sample)
-    return moments.finish()
+    return moments.result()
 
 
 def mc_dropout(model: Network, reflectance: ArrayLike, samples: int = 20, seed: int = 0) -> Uncertainty:
     """Uncertainty of a scene by Monte Carlo dropout; see ``dropout_samples``.
 
     >>> from ml4ops_helpers.models.networks import build_model
-    >>> found = mc_dropout(build_model("unet", "bgri"), np.full((4, 32, 32), 0.1), samples=2)  # no dropout, no doubt
+    >>> found = mc_dropout(build_model("unet", "bgri"), np.full((4, 32, 32), 0.1), samples=2)  # it has no dropout
     >>> found.mean.shape, float(found.variance.max())
     ((3, 32, 32), 0.0)
     """
@@ -211,26 +177,23 @@ def mc_dropout(model: Network, reflectance: ArrayLike, samples: int = 20, seed: 
 
 
 def dropout_samples(model: Network, reflectance: ArrayLike, samples: int = 20, seed: int = 0) -> Iterator[Float]:
-    """Predictions of a scene by networks that each lack some channels (Gal & Ghahramani 2016).
+    """Predictions of a scene by networks without some channels: float32 ``(3, height, width)`` each, NaN without data.
 
-    Only dropout is random: batch norm uses what training left. A sample has one mask for the whole scene, and the same
-    seed gives the same networks for every scene.
+    Only dropout is random: batch norm uses its running statistics. A sample has one mask for the whole scene, and the
+    same seed gives the same networks for every scene. Source: Gal & Ghahramani 2016.
 
     Args:
-        model: a U-Net with dropout in its decoder; put in evaluation mode for the call, then left as it was.
+        model: a U-Net with dropout in its decoder; its mode stays as it is.
         reflectance: ``(bands, height, width)`` in the model's bands; NaN where there are no data.
         samples: how many.
         seed: of the masks.
 
-    Returns:
-        float32 ``(3, height, width)`` each: land, water, cloud; NaN where there are no data.
-
     Raises:
-        ValueError: ``samples`` is below 1, the image has not the model's bands, or holds digital numbers.
+        ValueError: ``samples`` is below 1, the image does not have the model's bands, or holds digital numbers.
         ModelError: the network has no decoder to drop channels in.
     """
     if samples < 1:
-        raise ValueError(f"{samples} samples say nothing; take at least 1")
+        raise ValueError(f"{samples} samples; draw at least 1")
     image = check_reflectance(model, reflectance)
     missing = np.asarray(np.isnan(image).all(axis=0))
     parts: list[tuple[Window, DropoutSampler]] = []
@@ -262,19 +225,7 @@ def _decode(parts: Sequence[tuple[Window, DropoutSampler]], masks: Masks, missin
 
 
 def augmented_samples(model: Network, reflectance: ArrayLike, samples: int = VIEWS) -> Iterator[Float]:
-    """Test-time augmentation: predictions of the scene turned and mirrored, turned back again.
-
-    Args:
-        model: any network.
-        reflectance: as for ``predict_scene``.
-        samples: how many of the eight views; the first is the scene as it is.
-
-    Returns:
-        float32 ``(3, height, width)`` each.
-
-    Raises:
-        ValueError: ``samples`` is not 1 to 8.
-    """
+    """Test-time augmentation: predictions of 1 to 8 turned and mirrored views, turned back; the first is the scene."""
     if not 1 <= samples <= VIEWS:
         raise ValueError(f"{samples} views of a scene: choose 1 to {VIEWS}")
     image = np.asarray(reflectance, np.float32)
@@ -286,14 +237,6 @@ def augmented_samples(model: Network, reflectance: ArrayLike, samples: int = VIE
 
 
 def ensemble_samples(models: Iterable[Network], reflectance: ArrayLike) -> Iterator[Float]:
-    """Deep ensemble: predictions of networks trained from different seeds (Lakshminarayanan et al. 2017).
-
-    Args:
-        models: networks for the same bands.
-        reflectance: as for ``predict_scene``.
-
-    Returns:
-        float32 ``(3, height, width)`` each.
-    """
+    """Deep ensemble: predictions of networks trained from different seeds (Lakshminarayanan et al. 2017)."""
     for model in models:
         yield predict_scene(model, reflectance)

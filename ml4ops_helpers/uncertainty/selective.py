@@ -1,4 +1,4 @@
-"""Does an uncertainty know where the map is wrong? Error detection, risk against coverage, and rejection.
+"""Does an uncertainty find the errors of a map? Error detection, risk against coverage, and rejection.
 
 Counts of right and wrong pixels by their uncertainty grow scene by scene. Explained in ``06_quantify_uncertainty``.
 """
@@ -40,13 +40,7 @@ class SelectiveHistogram:
     def update(
         self, truth: ArrayLike, prediction: ArrayLike, uncertainty: ArrayLike, mask: ArrayLike | None = None
     ) -> None:
-        """Count a scene.
-
-        Args:
-            truth: boolean, any shape: is water.
-            prediction: boolean, same shape: was called water.
-            uncertainty: 0 to ``limit``, same shape.
-            mask: boolean, same shape: pixels that count; all by default.
+        """Count a scene: truth, prediction and mask boolean, of one shape; uncertainty 0 to ``limit``.
 
         Raises:
             ValueError: an array is not boolean, shapes differ, or an uncertainty that counts is NaN or out of range.
@@ -58,40 +52,26 @@ class SelectiveHistogram:
         self.called_water.update(truth, score, kept & called)
         self.called_land.update(truth, score, kept & ~called)
 
-    def __add__(self, other: SelectiveHistogram) -> SelectiveHistogram:
-        if self.limit != other.limit:
-            raise ValueError(f"limits {self.limit} and {other.limit} differ; count both with the same")
-        water, land = self.called_water + other.called_water, self.called_land + other.called_land
-        return SelectiveHistogram(self.limit, water, land)
-
     def error_auroc(self) -> float:
-        """Probability that a wrong pixel is more uncertain than a right one; 0.5 knows nothing, NaN without errors."""
+        """Probability that a wrong pixel is more uncertain than a right one; 0.5 is chance, NaN without errors."""
         wrong = self.called_water.negatives + self.called_land.positives
         right = self.called_water.positives + self.called_land.negatives
         return ScoreHistogram(wrong, right).auc()
 
     def rejection(self) -> pd.DataFrame:
-        """What is left when the most uncertain pixels are rejected, from none of them to all but the surest.
+        """What remains when the most uncertain pixels are rejected, from none to all but the surest.
 
         Returns:
             Columns ``coverage`` (share of the pixels kept), ``risk`` (share of the kept that are wrong) and ``iou`` of
             water among the kept (NaN without water); one row for each step of uncertainty that occurs.
         """
-        tp, fp, fn, tn = (
-            np.cumsum(h)
-            for h in (
-                self.called_water.positives,
-                self.called_water.negatives,
-                self.called_land.positives,
-                self.called_land.negatives,
-            )
-        )
+        wet, dry = self.called_water, self.called_land
+        tp, fp, fn, tn = map(np.cumsum, (wet.positives, wet.negatives, dry.positives, dry.negatives))
         kept = tp + fp + fn + tn
         steps = np.flatnonzero(np.diff(kept, prepend=0))[::-1]
         tp, fp, fn, kept = (x[steps] for x in (tp, fp, fn, kept))
-        return pd.DataFrame({"coverage": kept / max(kept.max(initial=0), 1), "risk": (fp + fn) / kept}).assign(
-            iou=iou(tp, fp, fn)
-        )
+        shares = {"coverage": kept / max(kept.max(initial=0), 1), "risk": (fp + fn) / kept}
+        return pd.DataFrame(shares).assign(iou=iou(tp, fp, fn))
 
     def kept(self, coverage: float) -> pd.Series[float]:
         """The row of ``rejection`` that keeps at least this share of the pixels, and as few more as it can.
@@ -101,7 +81,7 @@ class SelectiveHistogram:
         """
         table = self.rejection()
         if table.empty or not 0 < coverage <= 1:
-            raise ValueError(f"coverage {coverage} of {len(table)} steps: give a share above 0, after counting a scene")
+            raise ValueError(f"coverage {coverage} of {len(table)} steps: pass a share above 0, after counting a scene")
         return table[table["coverage"] >= coverage].iloc[-1]
 
     def area_under_risk(self) -> float:
@@ -114,11 +94,7 @@ class SelectiveHistogram:
 
 
 def best_risk(coverage: ArrayLike, error_rate: float) -> np.ndarray:
-    """Risk of whoever knows the errors and rejects them first: no uncertainty can do better.
-
-    Args:
-        coverage: shares of the pixels kept, above 0.
-        error_rate: share of all pixels that are wrong.
+    """Risk at each coverage if the errors were known and rejected first: a bound for every uncertainty.
 
     >>> best_risk([1.0, 0.9, 0.8], 0.1).round(2).tolist()
     [0.1, 0.0, 0.0]

@@ -38,7 +38,6 @@ from ml4ops_helpers.scenes.sentinel2 import (
     WATER,
     brightness,
     join_probabilities,
-    water_index,
 )
 from ml4ops_helpers.simulation.simulate import TRUTH_BANDS, draw_event, write_scene
 from ml4ops_helpers.simulation.spectra import add_cloud
@@ -62,10 +61,11 @@ class TestRule:
         limit = THICK_CLOUD_BRIGHTNESS
         assert cl.decide(sure, np.array([[limit, limit + 1]], np.float32), EVEN).tolist() == [[LAND, CLOUD]]
 
-    def test_three_classes_would_hide_what_the_rule_keeps(self) -> None:
-        thin = join_probabilities([[0.9]], [[0.8]])
-        assert classify(thin, 0.5).tolist() == [[CLOUD]]
-        assert cl.decide(thin, np.array([[2000.0]], np.float32), EVEN).tolist() == [[WATER]]
+    def test_three_classes_by_hand(self) -> None:
+        """They hide the water under thin cloud, which the rule of two heads keeps."""
+        p = [[0.6, 0.3, 0.1, 0.1, np.nan], [0.3, 0.3, 0.5, 0.2, np.nan], [0.1, 0.4, 0.4, 0.7, np.nan]]
+        assert classify(np.array(p, np.float32)[:, None], 0.5).tolist() == [[LAND, WATER, WATER, CLOUD, INVALID]]
+        assert classify(join_probabilities([[0.9]], [[0.8]]), 0.5).tolist() == [[CLOUD]]
 
     @given(cloud=share, water=share, visible=st.floats(0, 20_000, width=32), t_c=share, t_w=share)
     def test_cloud_needs_both_conditions(self, cloud: float, water: float, visible: float, t_c: float, t_w: float):
@@ -84,15 +84,12 @@ class TestRule:
     def test_thresholds_travel_with_the_weights(self) -> None:
         assert cl.Thresholds.of({"threshold": 0.4, "cloud_threshold": 0.7, "data": ""}) == cl.Thresholds(0.4, 0.7)
 
-
-class TestTrace:
-    def test_water_that_the_index_calls_dry(self) -> None:
+    def test_trace_is_water_that_the_index_calls_dry(self) -> None:
         x = np.zeros((13, 1, 4), np.float32)
         x[BANDS.index("B3")] = [[0.1, 0.2, 0.1, np.nan]]
         x[BANDS.index("B11")] = [[0.2, 0.1, 0.2, np.nan]]
         codes = np.array([[WATER, WATER, LAND, WATER]], np.uint8)
         assert cl.flood_trace(codes, x).tolist() == [[True, False, False, False]]
-        assert np.array_equal(water_index("mndwi", x)[0] < 0, [True, False, True, False])
 
 
 @pytest.fixture
@@ -149,14 +146,9 @@ class TestCloudThreshold:
         monkeypatch.setattr(scoring, "scene_brightness", lambda scene: np.full(scene.shape, 5000, np.float32))
         assert 0.3 < cloud_threshold(build_model("linear"), part) <= 0.6
 
-    def test_no_hidden_ground_leaves_a_half(self, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
-        clear = [i for i, c in enumerate(cloudy_scenes(table)) if not ((c.label[0] == 2) & (c.label[1] == 0)).any()]
-        if clear:
-            assert cloud_threshold(build_model("linear", heads="cloud_water"), table.iloc[clear]) == 0.5
-
     def test_a_scene_without_label_is_named(self, tiny_dataset: Path) -> None:
         part = catalogue(tiny_dataset).head(1).assign(label="")
-        with pytest.raises(ValueError, match=r"ALPHA_1\.tif: no label"):
+        with pytest.raises(ValueError, match=r"ALPHA_1.*label"):
             cloud_threshold(build_model("linear", heads="cloud_water"), part)
 
 
@@ -183,7 +175,7 @@ class TestParts:
         assert found == {"none": [0], "0 to 0.25": [1, 2], "0.25 to 0.5": [3], "3 to 5": [4], "over 5": [5]}
 
     def test_a_real_scene_has_no_truth_under_its_clouds(self, tiny_dataset: Path) -> None:
-        with pytest.raises(ValueError, match=r"ALPHA_1\.tif: no truth under its clouds"):
+        with pytest.raises(ValueError, match=r"ALPHA_1.*truth"):
             next(cloudy_scenes(catalogue(tiny_dataset)))
 
 
@@ -211,13 +203,8 @@ class TestCounts:
 
         counts = count_parts(lambda scene: {"map": mapper(scene)}, part).set_index("part")
         for name in ("none", "1.5 to 2"):
-            assert counts.loc[name, ["tp", "fp", "fn", "tn", "unobserved"]].tolist() == [
-                15 * 16,
-                4 * 16,
-                16,
-                12 * 16,
-                16,
-            ]
+            row = counts.loc[name, ["tp", "fp", "fn", "tn", "unobserved"]]
+            assert row.tolist() == [15 * 16, 4 * 16, 16, 12 * 16, 16]
         rest = counts.drop(index=["none", "1.5 to 2"])
         assert rest[["tp", "fp", "fn", "tn", "unobserved"]].to_numpy().sum() == 0
         assert np.isnan(iou(rest["tp"], rest["fp"], rest["fn"])).all()  # no cloud of that thickness: undefined
@@ -240,7 +227,7 @@ class TestCounts:
         assert counts[["tp", "fp", "fn", "tn"]].sum().tolist() == [2 * 24 * 28, 0, 0, 0]
 
 
-class TestLayCloud:
+class TestUniformCloud:
     def test_no_cloud_changes_nothing(self, scene: Scene) -> None:
         assert np.array_equal(add_uniform_cloud(scene, 0.0).image, scene.image)
 
@@ -257,7 +244,7 @@ class TestLayCloud:
         assert np.array_equal(veiled.valid, scene.valid)
 
     def test_missing_bands_are_refused(self, tiny_scene: Callable[..., Path]) -> None:
-        with pytest.raises(ValueError, match="6 bands; a cloud is laid over all thirteen"):
+        with pytest.raises(ValueError, match="6 bands"):
             add_uniform_cloud(read_scene(tiny_scene(), "bgriswirs"), 1.0)
 
 

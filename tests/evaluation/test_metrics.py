@@ -1,5 +1,4 @@
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
@@ -11,7 +10,6 @@ from ml4ops_helpers.evaluation.metrics import (
     as_mask,
     binary_counts,
     boundary_band,
-    confusion_matrix,
     error_map,
     f1,
     false_positive_rate,
@@ -19,14 +17,19 @@ from ml4ops_helpers.evaluation.metrics import (
     iou,
     precision,
     recall,
-    score_table,
 )
 from ml4ops_helpers.scenes.sentinel2 import CLOUD, INVALID, LAND, WATER
 
 codes = hnp.arrays(np.uint8, st.tuples(st.integers(1, 6), st.just(7)), elements=st.integers(1, 3))
 
 
-# Mistakes that published flood metrics made (facts collected for the book, section 3)
+def confused(truth, prediction):
+    confusion = Confusion()
+    confusion.update(truth, prediction)
+    return confusion
+
+
+# Mistakes that published flood metrics made
 
 
 def test_invalid_pixels_of_one_image_do_not_touch_the_counts_of_another():
@@ -43,9 +46,7 @@ def test_invalid_pixels_of_one_image_do_not_touch_the_counts_of_another():
 
 
 def test_absent_class_is_undefined_not_minus_one_nor_perfect():
-    confusion = Confusion()
-    confusion.update([LAND, LAND, WATER, WATER], [LAND, WATER, WATER, WATER])
-    scores = confusion.scores()
+    scores = confused([LAND, LAND, WATER, WATER], [LAND, WATER, WATER, WATER]).scores()
     assert scores.loc["cloud", ["precision", "recall", "f1", "iou"]].isna().all()
     assert scores.loc["cloud", ["support", "predicted"]].tolist() == [0, 0]
     assert scores.loc["water", "iou"] == pytest.approx(2 / 3)
@@ -53,9 +54,7 @@ def test_absent_class_is_undefined_not_minus_one_nor_perfect():
 
 
 def test_false_alarm_for_an_absent_class_scores_zero_and_leaves_recall_undefined():
-    confusion = Confusion()
-    confusion.update([LAND, LAND], [LAND, CLOUD])
-    cloud = confusion.scores().loc["cloud"]
+    cloud = confused([LAND, LAND], [LAND, CLOUD]).scores().loc["cloud"]
     assert (cloud["iou"], cloud["precision"], cloud["predicted"]) == (0, 0, 1)
     assert np.isnan(cloud["recall"])
 
@@ -64,29 +63,19 @@ def test_rows_are_the_truth_and_columns_the_prediction():
     """By hand: 3 land pixels of which 2 are called water and 1 cloud; 1 water pixel called land; nothing symmetric."""
     truth = [LAND, LAND, LAND, WATER, CLOUD, CLOUD]
     prediction = [WATER, WATER, CLOUD, LAND, CLOUD, LAND]
-    assert confusion_matrix(truth, prediction).tolist() == [[0, 2, 1], [1, 0, 0], [1, 0, 1]]
-    confusion = Confusion()
-    confusion.update(truth, prediction)
+    confusion = confused(truth, prediction)
+    assert confusion.matrix.tolist() == [[0, 2, 1], [1, 0, 0], [1, 0, 1]]
     assert confusion.counts(LAND) == Counts(tp=0, fp=2, fn=3, tn=1)
     assert confusion.scores().loc["water", ["support", "predicted"]].tolist() == [1, 2]
 
 
 @given(codes, st.data())
-def test_confusion_matrix_agrees_with_scikit_learn_and_loses_no_pixel(truth, data):
+def test_matrix_and_scores_agree_with_scikit_learn(truth, data):
     prediction = data.draw(hnp.arrays(np.uint8, truth.shape, elements=st.integers(1, 3)))
-    ours = confusion_matrix(truth, prediction)
-    np.testing.assert_array_equal(ours, sk.confusion_matrix(truth.ravel(), prediction.ravel(), labels=[1, 2, 3]))
-    assert ours.sum() == truth.size
-    assert ours.dtype == np.int64
-
-
-@given(codes, st.data())
-def test_scores_agree_with_scikit_learn(truth, data):
-    prediction = data.draw(hnp.arrays(np.uint8, truth.shape, elements=st.integers(1, 3)))
-    confusion = Confusion()
-    confusion.update(truth, prediction)
+    confusion = confused(truth, prediction)
     arguments = {"labels": [1, 2, 3], "average": None, "zero_division": np.nan}
     t, p, scores = truth.ravel(), prediction.ravel(), confusion.scores()
+    np.testing.assert_array_equal(confusion.matrix, sk.confusion_matrix(t, p, labels=[1, 2, 3]))
     np.testing.assert_allclose(scores["precision"], sk.precision_score(t, p, **arguments))
     np.testing.assert_allclose(scores["recall"], sk.recall_score(t, p, **arguments))
     np.testing.assert_allclose(scores["f1"], sk.f1_score(t, p, **arguments))
@@ -97,13 +86,9 @@ def test_scores_agree_with_scikit_learn(truth, data):
 def test_batches_do_not_change_a_confusion_matrix(truth, data):
     prediction = data.draw(hnp.arrays(np.uint8, truth.shape, elements=st.integers(1, 3)))
     cut = data.draw(st.integers(0, len(truth)))
-    first, second, whole = Confusion(), Confusion(), Confusion()
-    first.update(truth[:cut], prediction[:cut])
-    second.update(truth[cut:], prediction[cut:])
-    whole.update(truth, prediction)
-    np.testing.assert_array_equal((second + first).matrix, whole.matrix)
-    first.update(truth[cut:], prediction[cut:])
-    np.testing.assert_array_equal(first.matrix, whole.matrix)
+    parts = confused(truth[cut:], prediction[cut:])
+    parts.update(truth[:cut], prediction[:cut])
+    np.testing.assert_array_equal(parts.matrix, confused(truth, prediction).matrix)
 
 
 # Formulas and definitions
@@ -116,10 +101,9 @@ def test_ratios_by_hand():
     assert np.isnan([precision(0, 0), recall(0, 0), f1(0, 0, 0), iou(0, 0, 0), false_positive_rate(0, 0)]).all()
 
 
-def test_invalid_truth_is_left_out_and_cloud_can_be():
-    truth, prediction = [INVALID, LAND, WATER, CLOUD], [WATER, LAND, LAND, LAND]
-    assert confusion_matrix(truth, prediction).tolist() == [[1, 0, 0], [1, 0, 0], [1, 0, 0]]
-    assert confusion_matrix(truth, prediction, classes=(LAND, WATER)).tolist() == [[1, 0], [1, 0]]
+def test_invalid_truth_is_not_counted():
+    matrix = confused([INVALID, INVALID, LAND, WATER, CLOUD], [WATER, INVALID, LAND, LAND, LAND]).matrix
+    assert matrix.tolist() == [[1, 0, 0], [1, 0, 0], [1, 0, 0]]
 
 
 def test_error_map_marks_each_kind_of_pixel():
@@ -147,26 +131,19 @@ def test_flood_water_leaves_out_permanent_water_only():
     assert flood_water([True] * 4 + [False], [0, 1, 2, 3, 0]).tolist() == [True, True, True, False, False]
 
 
-# What goes in wrong comes out as a clear error
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: as_mask("truth", [0, 1]), "truth holds int64, expected booleans"),
-        (lambda: binary_counts([True], [True, False]), r"prediction has shape \(2,\), expected \(1,\)"),
-        (lambda: binary_counts([True], [True], [1]), "mask holds int64"),
-        (lambda: confusion_matrix([1, 2], [1]), "put both on the same grid"),
-        (lambda: confusion_matrix([1.0], [1]), "truth holds float64"),
-        (lambda: confusion_matrix([1], [7]), "prediction holds codes 7 to 7, expected 0 to 3"),
-        (lambda: confusion_matrix([-1], [1]), "truth holds codes -1 to -1"),
-        (lambda: confusion_matrix([1, 2], [0, 3], classes=(1, 2)), "2 pixels of class .* were called something else"),
-        (lambda: confusion_matrix([1], [1], classes=(0, 1)), "expected different codes"),
-        (lambda: confusion_matrix([1], [1], classes=(1, 1)), "expected different codes"),
-        (lambda: Confusion() + Confusion((LAND, WATER)), "count both with the same"),
-        (lambda: boundary_band([[True]], 0), "0 pixels wide"),
-        (lambda: flood_water([True], [9]), "permanent holds codes 9 to 9"),
-        (lambda: score_table(pd.DataFrame({"tp": [1]})), "lacks the columns fn, fp"),
+        (lambda: as_mask("truth", [0, 1]), "truth.*boolean"),
+        (lambda: binary_counts([True], [True, False]), "prediction.*shape"),
+        (lambda: binary_counts([True], [True], [1]), "mask.*boolean"),
+        (lambda: confused([1, 2], [1]), "shape"),
+        (lambda: confused([1.0], [1]), "truth.*float64"),
+        (lambda: confused([1], [7]), "prediction.*codes"),
+        (lambda: confused([-1], [1]), "truth.*codes"),
+        (lambda: confused([1, 2], [0, 3]), "1 pixels.*invalid"),
+        (lambda: boundary_band([[True]], 0), "wide"),
+        (lambda: flood_water([True], [9]), "permanent.*codes"),
     ],
 )
 def test_errors_say_what_is_wrong(call, message):

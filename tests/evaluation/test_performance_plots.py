@@ -15,6 +15,7 @@ from ml4ops_helpers.evaluation import performance_plots as pp
 from ml4ops_helpers.evaluation.curves import ScoreHistogram
 from ml4ops_helpers.evaluation.metrics import Confusion, error_map
 from ml4ops_helpers.evaluation.scoring import map_scenes
+from ml4ops_helpers.plots import thin_out
 from ml4ops_helpers.scenes.scene import Scene
 
 
@@ -67,10 +68,10 @@ def test_skill_curves_have_marks_and_the_line_of_no_skill() -> None:
 
 def test_thinned_curve_keeps_its_ends() -> None:
     curve = pd.DataFrame({"x": range(1000)})
-    thin = pp._thin(curve, 10)
+    thin = thin_out(curve, 10)
     assert len(thin) == 10
     assert (thin["x"].iloc[0], thin["x"].iloc[-1]) == (0, 999)
-    assert len(pp._thin(curve.head(3), 10)) == 3
+    assert len(thin_out(curve.head(3), 10)) == 3
 
 
 def test_every_error_has_its_own_colour() -> None:

@@ -20,6 +20,7 @@ from ml4ops_helpers.inference.tiling import core_shape, core_windows, predict_sc
 from ml4ops_helpers.models.common import ModelError
 from ml4ops_helpers.models.networks import Network, build_model, to_probabilities
 
+needs_openvino = pytest.mark.skipif("openvino" not in engines.installed_engines(), reason="openvino is not installed")
 HALOS = {"linear": 0, "cnn": 32, "unet": 256}
 
 
@@ -163,7 +164,7 @@ def test_mirroring_is_numpys(length: int, halo: int) -> None:
 
 
 def test_too_small_a_tile_is_refused() -> None:
-    with pytest.raises(ValueError, match="tile 31 is too small"):
+    with pytest.raises(ValueError, match="tile"):
         predict_scene(MODELS["linear"], image(40, 40), tile=31)
 
 
@@ -181,15 +182,13 @@ class TestEngines:
         trial = engines.try_engines(MODELS["unet"], image(544, 544), 256, ["torch-bf16"], repeats=1)
         assert 0 < trial.loc["torch-bf16", "difference"] < 0.05  # on noise; on images it is less
 
+    @needs_openvino
     def test_unet_is_exported(self) -> None:
-        if "openvino" not in engines.installed_engines():
-            pytest.skip("openvino is not installed here")
         trial = engines.try_engines(MODELS["unet"], image(544, 544), 256, ["openvino"], repeats=1)
         assert trial.loc["openvino", "difference"] <= 1e-5
 
+    @needs_openvino
     def test_openvino_sends_nothing_from_the_users_machine(self, tmp_path: Path) -> None:
-        if "openvino" not in engines.installed_engines():
-            pytest.skip("openvino is not installed here")
         program = """
 from multiprocessing.process import BaseProcess
 import numpy as np
@@ -207,9 +206,9 @@ print(len(engines.try_engines(build_model("linear"), np.zeros((5, 64, 64), np.fl
         monkeypatch.setattr(engines, "find_spec", lambda package: None)
         monkeypatch.setattr(engines, "native_precision", lambda: "float32")
         assert engines.installed_engines() == ["torch"]
-        with pytest.raises(ModelError, match=r"openvino needs onnxscript, openvino; install it: pip .*\[engines\]"):
+        with pytest.raises(ModelError, match=r"onnxscript, openvino.*pip install"):
             engines.check_engine("openvino")
 
     def test_unknown_engine_is_named(self) -> None:
-        with pytest.raises(ModelError, match="engine 'tensorrt' is unknown; choose auto, torch"):
+        with pytest.raises(ModelError, match=r"tensorrt.*torch"):
             engines.check_engine("tensorrt")

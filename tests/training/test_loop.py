@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,11 @@ import rasterio
 import torch
 from torch import Tensor
 
-from ml4ops_helpers.datasets.catalogues import catalogue
+from ml4ops_helpers.cli import main
+from ml4ops_helpers.datasets.catalogues import catalogue, dataset_hash
 from ml4ops_helpers.datasets.windows import Windows
 from ml4ops_helpers.models.networks import build_model
-from ml4ops_helpers.models.saved import save_model
+from ml4ops_helpers.models.saved import load_model
 from ml4ops_helpers.scenes.rasters import write_raster
 from ml4ops_helpers.scenes.sentinel2 import WATER
 from ml4ops_helpers.simulation.simulate import draw_event, write_scene
@@ -45,19 +47,27 @@ def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
+def interrupt_after(epoch: int) -> Callable[[int, dict[str, float]], None]:
+    def interrupt(number: int, row: dict[str, float]) -> None:
+        if number == epoch:
+            raise KeyboardInterrupt
+
+    return interrupt
+
+
 class TestClassWeights:
     def test_inverse_frequency(self, table: pd.DataFrame) -> None:
         windows = Windows(table[table["split"] == "train"], size=64)
         targets = torch.stack([windows[i][1] for i in range(len(windows))])
         share = torch.bincount(targets.flatten(), minlength=4)[1:].double()
-        weights = class_weights(windows, tempering=1.0).double()
+        weights = class_weights(windows, weight_exponent=1.0).double()
         present = share > 0
         product = (weights * share)[present]
         assert torch.allclose(product, product[0].expand_as(product), rtol=1e-4)
         assert float(weights.mean()) == pytest.approx(1, rel=1e-5)
 
-    def test_no_tempering_is_no_weighting(self, table: pd.DataFrame) -> None:
-        weights = class_weights(Windows(table[table["split"] == "train"], size=64), tempering=0.0)
+    def test_exponent_0_is_no_weighting(self, table: pd.DataFrame) -> None:
+        weights = class_weights(Windows(table[table["split"] == "train"], size=64), weight_exponent=0.0)
         assert set(weights.round(decimals=5).tolist()) <= {0.0, 1.0, 1.5, 3.0}
 
 
@@ -71,28 +81,19 @@ class TestTrain:
         assert not same(before, weights_of(model))
 
     def test_same_seed_same_weights(self, table: pd.DataFrame) -> None:
-        models = [build_model("cnn") for _ in range(2)]
-        histories = [train(m, table, TINY) for m in models]
-        assert same(weights_of(models[0]), weights_of(models[1]))
+        models = [build_model("cnn") for _ in range(3)]
+        histories = [train(m, table, replace(TINY, seed=s)) for m, s in zip(models, (0, 0, 1), strict=True)]
+        first, again, other = map(weights_of, models)
+        assert same(first, again)
         assert histories[0].epochs == histories[1].epochs
-
-    def test_other_seed_other_weights(self, table: pd.DataFrame) -> None:
-        models = [build_model("linear") for _ in range(2)]
-        for model, seed in zip(models, (0, 1), strict=True):
-            train(model, table, replace(TINY, seed=seed))
-        assert not same(weights_of(models[0]), weights_of(models[1]))
+        assert not same(first, other)
 
     def test_resumed_equals_uninterrupted(self, table: pd.DataFrame, tmp_path) -> None:
         whole = build_model("cnn")
         history = train(whole, table, TINY)
-
-        def interrupt(number: int, row: dict[str, float]) -> None:
-            if number == 2:
-                raise KeyboardInterrupt
-
         checkpoint = tmp_path / "run.checkpoint"
         with pytest.raises(KeyboardInterrupt):
-            train(build_model("cnn"), table, TINY, checkpoint=checkpoint, after_epoch=interrupt)
+            train(build_model("cnn"), table, TINY, checkpoint=checkpoint, after_epoch=interrupt_after(2))
         resumed, ran = build_model("cnn"), []
         again = train(resumed, table, TINY, checkpoint=checkpoint, after_epoch=lambda n, _: ran.append(n))
         assert ran == [3]
@@ -102,28 +103,20 @@ class TestTrain:
 
     def test_checkpoint_of_another_run_is_refused(self, table: pd.DataFrame, tmp_path) -> None:
         checkpoint = tmp_path / "run.checkpoint"
-
-        def interrupt(number: int, row: dict[str, float]) -> None:
-            raise KeyboardInterrupt
-
         with pytest.raises(KeyboardInterrupt):
-            train(build_model("linear"), table, TINY, checkpoint=checkpoint, after_epoch=interrupt)
-        with pytest.raises(ValueError, match=r"run\.checkpoint: the checkpoint of another run"):
+            train(build_model("linear"), table, TINY, checkpoint=checkpoint, after_epoch=interrupt_after(1))
+        with pytest.raises(ValueError, match=r"run\.checkpoint"):
             train(build_model("linear"), table, replace(TINY, seed=1), checkpoint=checkpoint)
         assert checkpoint.exists()
 
-    def test_two_heads_learn_from_version_2(self, table: pd.DataFrame, monkeypatch) -> None:
-        seen = []
-        build = training.Windows
-        monkeypatch.setattr(training, "Windows", lambda *a, **k: seen.append(build(*a, **k)) or seen[-1])
+    def test_two_heads_learn(self, table: pd.DataFrame) -> None:
         model = build_model("linear", "bgriswirs", heads="cloud_water")
         history = train(model, table, replace(TINY, epochs=6, learning_rate=0.05, patience=6))
         losses = history.table()["loss"]
         assert losses.iloc[-1] < 0.9 * losses.iloc[0]
         assert 0 < history.threshold < 1
-        assert {windows.version for windows in seen} == {2}
 
-    def test_only_two_heads_are_shown_veils(self, table: pd.DataFrame, monkeypatch) -> None:
+    def test_only_two_heads_see_thin_cloud(self, table: pd.DataFrame, monkeypatch) -> None:
         shares = []
 
         def fake(image, target, bands, share, rng):
@@ -133,7 +126,7 @@ class TestTrain:
         monkeypatch.setattr(training, "add_thin_cloud", fake)
         train(build_model("linear"), table, replace(TINY, epochs=1))
         assert not shares
-        train(build_model("linear", heads="cloud_water"), table, replace(TINY, epochs=1, veil=0.25))
+        train(build_model("linear", heads="cloud_water"), table, replace(TINY, epochs=1, thin_cloud=0.25))
         assert set(shares) == {0.25}
 
     def test_two_heads_are_validated_on_the_ground_under_thin_cloud(self, table: pd.DataFrame) -> None:
@@ -162,10 +155,10 @@ class TestTrain:
         assert same(weights_of(model), kept[1])
 
     def test_missing_split_is_named(self, table: pd.DataFrame) -> None:
-        with pytest.raises(ValueError, match="training needs train and val"):
+        with pytest.raises(ValueError, match="val"):
             train(build_model("linear"), table[table["split"] == "train"], TINY)
 
-    def test_mask_of_zero_and_one_is_told(self, table: pd.DataFrame, tmp_path) -> None:
+    def test_mask_of_zero_and_one_is_reported(self, table: pd.DataFrame, tmp_path) -> None:
         """A mask of land 0 and water 1 would be read as invalid and land: a network that never saw water."""
         masks = []
         for path in table["label"]:
@@ -173,7 +166,7 @@ class TestTrain:
                 masks.append(str(tmp_path / Path(path).name))
                 mask = (label.read(2) == WATER).astype(np.uint8)
                 write_raster(Path(masks[-1]), mask, crs=label.crs, transform=label.transform)
-        with pytest.raises(ValueError, match=r"no training label holds water.*add 1 to a mask of 0 and 1"):
+        with pytest.raises(ValueError, match="water"):
             train(build_model("linear"), table.assign(label=masks), TINY)
 
     def test_validation_is_of_the_validation_events(self, table: pd.DataFrame) -> None:
@@ -184,34 +177,18 @@ class TestTrain:
         assert (history.epochs[0]["val_iou"], history.threshold) == (iou, threshold)
 
 
-def test_profiles_differ_in_size_only() -> None:
-    assert set(CONFIGS) == {"smoke", "lecture", "full"}
-    assert CONFIGS["smoke"].epochs < CONFIGS["lecture"].epochs < CONFIGS["full"].epochs
-
-
-def test_native_precision_is_one_of_two() -> None:
-    assert training.native_precision() in ("float32", "bfloat16")
-
-
 def test_command_trains_and_writes_the_model(table: pd.DataFrame, tmp_path, monkeypatch, capsys) -> None:
-    from ml4ops_helpers.cli import main
-    from ml4ops_helpers.models.saved import load_model
-
     monkeypatch.setitem(CONFIGS, "smoke", TINY)
     root = str(table["image"].iloc[0]).rsplit("/", 3)[0]
     out = tmp_path / "water.safetensors"
     assert main(["train", "--profile", "smoke", "--model", "linear", "--data", root, "--out", str(out)]) == 0
     _, about = load_model(out)
-    assert about["data"] == __import__("ml4ops_helpers.datasets.loaders", fromlist=["x"]).dataset_hash(table)
+    assert about["data"] == dataset_hash(table)
     assert "epoch   1" in capsys.readouterr().out
     assert main(["train", "--data", str(tmp_path / "nowhere"), "--out", str(out)]) == 2
-    save_model(build_model("linear"), out)
 
 
 def test_command_trains_two_heads_and_freezes_both_thresholds(table: pd.DataFrame, tmp_path, monkeypatch) -> None:
-    from ml4ops_helpers.cli import main
-    from ml4ops_helpers.models.saved import load_model
-
     monkeypatch.setitem(CONFIGS, "smoke", replace(TINY, epochs=1))
     root = str(table["image"].iloc[0]).rsplit("/", 3)[0]
     out = tmp_path / "two.safetensors"

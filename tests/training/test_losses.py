@@ -32,7 +32,7 @@ class TestSegmentationLoss:
         one, ten = (segmentation_loss(logits, target, torch.tensor([1.0, w, 1.0])) for w in (1.0, 10.0))
         assert float(ten - one) == pytest.approx(0.5 * 9 * np.log(3), rel=1e-5)
 
-    def test_invalid_pixels_have_no_say(self) -> None:
+    def test_invalid_pixels_do_not_count(self) -> None:
         target = torch.tensor([[[1, 2, 0, 0]]])
         logits = torch.randn(1, 3, 1, 4, generator=torch.Generator().manual_seed(0))
         other = logits.clone()
@@ -45,11 +45,6 @@ class TestSegmentationLoss:
     def test_nothing_valid_is_finite(self) -> None:
         loss = segmentation_loss(torch.zeros(1, 3, 2, 2), torch.zeros(1, 2, 2, dtype=torch.int64), torch.ones(3))
         assert torch.isfinite(loss)
-
-    def test_better_guess_costs_less(self) -> None:
-        target = torch.tensor([[[1, 2, 3]]])
-        right = torch.eye(3).T.reshape(1, 3, 1, 3) * 5
-        assert segmentation_loss(right, target, torch.ones(3)) < segmentation_loss(-right, target, torch.ones(3))
 
 
 class TestTwoHeads:
@@ -85,10 +80,6 @@ class TestTwoHeads:
             weights[row, column] = 5
             more = cloud_water_loss(logits, water, weights) - one
             assert float(more) == pytest.approx(gain * 0.5 * 0.5 * 4 * np.log(2), abs=1e-6)
-
-    def test_nothing_known_is_finite(self) -> None:
-        loss = cloud_water_loss(torch.zeros(1, 2, 2, 2), torch.zeros(1, 2, 2, 2, dtype=torch.int64), torch.ones(2, 2))
-        assert torch.isfinite(loss)
 
     def test_every_kind_of_heads_has_a_loss(self) -> None:
         assert set(LOSSES) == set(HEADS)

@@ -58,28 +58,13 @@ def expected(model: Network, batch: np.ndarray) -> np.ndarray:
     return np.stack([predict_scene(model, image) for image in batch])
 
 
-@pytest.mark.parametrize(("number", "height", "width"), [(1, 64, 64), (3, 64, 64), (2, 70, 45), (5, 33, 130)])
+@pytest.mark.parametrize(("number", "height", "width"), [(1, 64, 64), (2, 70, 45)])
 def test_the_recorded_model_predicts_as_the_trained_one(tracked: Tracked, number: int, height: int, width: int) -> None:
     batch = images(number, height, width)
     found = tracked.load().predict(batch)
     assert found.shape == (number, 3, height, width)
     assert np.allclose(found, expected(tracked.model, batch), atol=1e-5)
-
-
-def test_the_recorded_model_is_the_trained_one_not_the_first(tracked: Tracked) -> None:
-    batch = images(1, 64, 64)
-    untrained = expected(build_model("cnn").eval(), batch)
-    assert np.abs(tracked.load().predict(batch) - untrained).max() > 0.01
-
-
-def test_a_model_logged_too_early_is_found_out(table: pd.DataFrame, tracked: Tracked) -> None:
-    tracking.use_store(tracked.store)
-    model = build_model("linear")
-    with mlflow.start_run():
-        uri = tracking.log_network(model, 0.5)
-    train(model, table, TINY)
-    batch = images(1, 64, 64)
-    assert np.abs(mlflow.pyfunc.load_model(uri).predict(batch) - expected(model, batch)).max() > 0.01
+    assert np.abs(found - expected(build_model("cnn").eval(), batch)).max() > 0.01  # not logged before training
 
 
 def test_other_bands_are_refused(tracked: Tracked) -> None:
@@ -133,10 +118,11 @@ def test_a_resumed_run_records_all_its_epochs(table: pd.DataFrame, tracked: Trac
 
 
 class TestTrainedModel:
-    def test_what_was_trained_here_comes_first(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    @pytest.fixture(autouse=True)
+    def cache(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ML4OPS_CACHE", str(tmp_path))
+
+    def test_what_was_trained_here_comes_first(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         path = trained_path("linear", "smoke", 3)
         assert path.is_relative_to(tmp_path)
         save_model(build_model("linear", seed=3), path, {"threshold": 0.4})
@@ -148,20 +134,16 @@ class TestTrainedModel:
     def test_else_the_shipped_one(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        monkeypatch.setenv("ML4OPS_CACHE", str(tmp_path))
-        monkeypatch.setattr("ml4ops_helpers.models.PRETRAINED", tmp_path / "shipped")
+        monkeypatch.setattr("ml4ops_helpers.models.saved.PRETRAINED", tmp_path / "shipped")
         save_model(build_model("linear", seed=7), tmp_path / "shipped" / "linear.safetensors")
         save_model(build_model("linear", seed=1), trained_path("linear", "lecture", 0))
         model, _ = trained_model("linear", "smoke", 0)
         assert model.config["seed"] == 7
         assert "shipped" in capsys.readouterr().out
 
-    def test_a_damaged_file_is_an_error_not_another_model(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("ML4OPS_CACHE", str(tmp_path))
+    def test_a_damaged_file_is_an_error_not_another_model(self) -> None:
         path = trained_path("linear", "smoke", 0)
         path.parent.mkdir(parents=True)
         path.write_bytes(b"nothing")
-        with pytest.raises(ModelError, match="not a model saved by save_model"):
+        with pytest.raises(ModelError, match="save_model"):
             trained_model("linear", "smoke", 0)

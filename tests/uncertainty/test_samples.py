@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 from torch import nn
 
 from ml4ops_helpers.inference import decoder
@@ -47,20 +47,14 @@ class TestEntropy:
         found = un.entropy([[0.1, 0.5, 0.9, 0.0, 1.0]])[0]
         assert found == pytest.approx([0.3251, 0.6931, 0.3251, 0, 0], abs=1e-4)
 
-    def test_one_probability_is_two_classes(self) -> None:
-        p = np.linspace(0, 1, 12).reshape(3, 4)
-        assert un.entropy(p) == pytest.approx(un.entropy(np.stack([1 - p, p])), abs=1e-6)
-
     def test_three_classes(self) -> None:
-        p = np.array([[[1 / 3, 1, 0.5]], [[1 / 3, 0, 0.25]], [[1 / 3, 0, 0.25]]])
-        assert un.entropy(p)[0] == pytest.approx([LN_3, 0, 1.5 * np.log(2)], abs=1e-6)
-
-    def test_no_data_stays_no_data(self) -> None:
-        assert np.isnan(un.entropy(np.full((3, 1, 1), np.nan))).all()
+        p = np.array([[[1 / 3, 1, 0.5, np.nan]], [[1 / 3, 0, 0.25, np.nan]], [[1 / 3, 0, 0.25, np.nan]]])
+        assert un.entropy(p)[0] == pytest.approx([LN_3, 0, 1.5 * np.log(2), np.nan], abs=1e-6, nan_ok=True)
 
 
 class TestMoments:
     @settings(max_examples=25, deadline=None)
+    @example(1, 3, 0)
     @given(st.integers(1, 8), st.integers(2, 4), st.integers(0, 99))
     def test_equal_the_formulas_and_keep_their_bounds(self, number: int, classes: int, seed: int) -> None:
         p = random_samples(number, (classes, 5, 7), seed).astype(np.float64)
@@ -74,6 +68,7 @@ class TestMoments:
         assert np.allclose(found.predictive_entropy, total, atol=1e-5)
         assert np.allclose(found.expected_entropy, surprise.sum(axis=1).mean(axis=0), atol=1e-5)
         mutual = found.mutual_information
+        assert number > 1 or mutual.max() == found.variance.max() == 0
         assert (mutual >= 0).all()
         assert (mutual <= found.predictive_entropy + 1e-6).all()
         assert (found.predictive_entropy <= np.log(classes) + 1e-6).all()
@@ -83,11 +78,6 @@ class TestMoments:
         assert found.predictive_entropy[0] == pytest.approx([np.log(2)] * 2, abs=1e-6)
         assert found.mutual_information[0] == pytest.approx([np.log(2), 0], abs=1e-6)
         assert found.variance[0].tolist() == [0.25, 0]
-
-    def test_one_sample_has_no_spread(self) -> None:
-        found = un.summarise_samples(random_samples(1, (3, 131, 173)))
-        assert found.mutual_information.max() == 0
-        assert found.variance.max() == 0
 
     def test_a_result_stays_as_it_was_when_samples_follow(self) -> None:
         moments = un.Moments()
@@ -103,26 +93,18 @@ class TestMoments:
         found = un.summarise_samples(p.astype(np.float32)).variance
         assert np.allclose(found, p.var(axis=0), rtol=0.01)
 
-    def test_no_data_in_no_data_out(self) -> None:
-        p = random_samples(3, (3, 2, 2))
-        p[:, :, 0, 0] = np.nan
-        found = un.summarise_samples(p)
-        for values in (found.mean, found.variance, found.mutual_information):
-            assert np.isnan(values[..., 0, 0]).all()
-            assert np.isfinite(values[..., 1, 1]).all()
-
     def test_what_cannot_be_summed_up_is_refused(self) -> None:
-        with pytest.raises(ValueError, match="take at least one"):
+        with pytest.raises(ValueError, match="sample"):
             un.summarise_samples([])
-        with pytest.raises(ValueError, match=r"\(1, 2\), those before it \(1, 1\)"):
+        with pytest.raises(ValueError, match="shape"):
             un.summarise_samples([np.zeros((1, 1)), np.zeros((1, 2))])
 
 
 def plainly(model: Network, scene: np.ndarray, masks: dp.Masks) -> np.ndarray:
     """The network itself, each dropout layer multiplying by its mask."""
     hooks = [
-        block.attention2.register_forward_hook(lambda m, i, out, mask=mask: out * mask[:, None, None])
-        for block, mask in zip(model.body.context.decoder.blocks, masks, strict=True)  # type: ignore[union-attr]
+        block.dropout.register_forward_hook(lambda m, i, out, mask=mask: out * mask[:, None, None])
+        for block, mask in zip(model.body.decoder, masks, strict=True)  # type: ignore[union-attr]
     ]
     halo = receptive_field(model)
     whole = torch.from_numpy(np.pad(scene, ((0, 0), (halo, halo), (halo, halo)), "symmetric"))[None]
@@ -183,16 +165,9 @@ class TestDropout:
         assert model.training
         assert any(isinstance(m, nn.BatchNorm2d) and m.training for m in model.modules())
 
-    def test_without_dropout_there_is_no_doubt(self) -> None:
-        model = dropping(rate=0)
-        found = un.mc_dropout(model, image(64), 3)
-        assert found.variance.max() == 0
-        assert found.mutual_information.max() < 1e-6
-        assert np.abs(found.mean - predict_scene(model, image(64))).max() < 1e-5
-
     def test_encoder_runs_once(self, model: Network) -> None:
         calls = []
-        hook = model.body.context.encoder.register_forward_hook(lambda *a: calls.append(1))  # type: ignore[union-attr]
+        hook = model.body.encoder.register_forward_hook(lambda *a: calls.append(1))  # type: ignore[union-attr]
         list(un.dropout_samples(model, image(32), 1))  # measures the receptive field, if nobody has
         calls.clear()
         list(un.dropout_samples(model, image(32), 4))
@@ -203,25 +178,30 @@ class TestDropout:
         scene = image(64)
         scene[:, :5] = np.nan
         found = un.mc_dropout(model, scene, 4)
-        assert np.isnan(found.mean[:, :5]).all()
+        for values in (found.mean, found.variance, found.mutual_information):
+            assert np.isnan(values[..., :5, :]).all()
+            assert np.isfinite(values[..., 5:, :]).all()
         assert np.allclose(found.mean[:, 5:].sum(axis=0), 1, atol=1e-5)
         assert (found.predictive_entropy[5:] <= LN_3 + 1e-6).all()
 
     def test_bad_input_is_refused(self, model: Network) -> None:
-        with pytest.raises(ValueError, match="at least 1"):
+        with pytest.raises(ValueError, match="samples"):
             list(un.dropout_samples(model, image(32), 0))
         with pytest.raises(ValueError, match="digital numbers"):
             un.mc_dropout(model, 10_000 * image(32))
-        with pytest.raises(ModelError, match="'cnn' has no dropout"):
+        with pytest.raises(ModelError, match="dropout"):
             un.mc_dropout(build_model("cnn", "bgri"), image(32))
 
     def test_another_rate_changes_the_samples_alone(self, model: Network) -> None:
+        never = un.mc_dropout(dp.with_dropout(model, 0), image(32), 3)
+        assert never.variance.max() == 0
+        assert np.abs(never.mean - predict_scene(model, image(32))).max() < 1e-5
         other = dp.with_dropout(model, 0.6)
         assert np.array_equal(predict_scene(other, image(32)), predict_scene(model, image(32)))
         low, high = (float((next(dp.draw_masks(m, 1))[0] == 0).float().mean()) for m in (model, other))
         assert low < 0.45 < high
         assert model.config["dropout"] == 0.3
-        with pytest.raises(ModelError, match="not a rate"):
+        with pytest.raises(ModelError, match="rate"):
             dp.with_dropout(model, 1.5)
 
     def test_dropout_survives_saving(self, tmp_path: object) -> None:
@@ -242,11 +222,10 @@ class TestOtherSamples:
 
     def test_views_differ_for_a_network_with_a_direction(self) -> None:
         views = list(un.augmented_samples(build_model("cnn", "bgri").eval(), image(32)))
-        assert un.summarise_samples(views).variance.max() > 0
         assert len({view.tobytes() for view in views}) == 8
 
     def test_how_many_views(self) -> None:
-        with pytest.raises(ValueError, match="1 to 8"):
+        with pytest.raises(ValueError, match="views"):
             list(un.augmented_samples(build_model("linear", "bgri"), image(32), 9))
 
     def test_ensemble_takes_each_network(self) -> None:
@@ -254,4 +233,3 @@ class TestOtherSamples:
         found = un.summarise_samples(un.ensemble_samples(models, image(32)))
         expected = np.mean([predict_scene(m, image(32)) for m in models], axis=0)
         assert np.allclose(found.mean, expected, atol=1e-6)
-        assert found.samples == 2

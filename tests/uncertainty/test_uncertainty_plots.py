@@ -53,7 +53,7 @@ def test_risk_lies_between_chance_and_knowing() -> None:
 
 
 def test_coverage_has_a_row_for_each_event_and_the_level() -> None:
-    table = coverage_table({"A": histogram()}, SetRule("least ambiguous", 0.3, 0.5))
+    table = coverage_table({"A": histogram()}, SetRule("lac", 0.3, 0.5))
     fig = up.coverage_figure(table, 0.9)
     assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["A", "pooled"]
     assert line(fig, "asked for")[0][0] == 90
@@ -61,7 +61,7 @@ def test_coverage_has_a_row_for_each_event_and_the_level() -> None:
 
 
 def test_each_set_has_its_colour() -> None:
-    sets = prediction_sets([[0.1, 0.5, 0.9, np.nan]], SetRule("least ambiguous", 0.6, 0.6))
+    sets = prediction_sets([[0.1, 0.5, 0.9, np.nan]], SetRule("lac", 0.6, 0.6))
     picture = up.set_picture(sets)
     assert picture[0, 0].tolist() == pytest.approx(to_rgb(CLASS_COLOURS["land"]))
     assert picture[0, 2].tolist() == pytest.approx(to_rgb(CLASS_COLOURS["water"]))
