@@ -1,6 +1,6 @@
 """The command ``ml4ops``: make data, train, map scenes and floods, copy a course project.
 
-Exit code 0: done; 2: wrong usage or input.
+Exit codes: 0 for success, 2 for wrong usage or input.
 """
 
 from __future__ import annotations
@@ -22,30 +22,20 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # i
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command. A subcommand is one ``_add_…`` function that names the function it calls."""
+    """The parser of the command; each subcommand has an ``_add_…`` function that sets the function to call."""
     parser = argparse.ArgumentParser(prog="ml4ops", description="Map floods from Sentinel-2 and Landsat scenes.")
     parser.add_argument("--version", action="version", version=f"ml4ops {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_simulate(commands)
-    _add_train(commands)
-    _add_map(commands)
-    _add_predict(commands)
-    _add_project(commands)
+    for add in (_add_simulate, _add_train, _add_map, _add_predict, _add_project):
+        add(commands)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Args:
-        arguments: command line without the program's name; the process's own when None.
-
-    Returns:
-        The exit code.
-    """
+    """Run the command with the given arguments, default the process's own, and return the exit code."""
     options = build_parser().parse_args(arguments)
     command: Command = options.call
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a killed run cleans up, as after Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a terminated run cleans up, as after Ctrl-C
     try:
         return command(options)
     except KeyboardInterrupt:
@@ -55,9 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _add_simulate(commands: Commands) -> None:
     parser = commands.add_parser("simulate", help="make the embedded data set")
-    parser.add_argument("--profile", choices=PROFILES, default="lecture", help="its size; default: lecture")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="folder to keep it in; default: the cache")
+    parser.add_argument("--profile", choices=PROFILES, default="lecture", help="size; default: lecture")
+    parser.add_argument("--seed", type=int, default=0, help="default: 0")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write to; default: the cache")
     parser.set_defaults(call=_simulate)
 
 
@@ -72,16 +62,20 @@ def _simulate(options: argparse.Namespace) -> int:
 
 def _add_train(commands: Commands) -> None:
     parser = commands.add_parser("train", help="train a network")
-    parser.add_argument("--profile", choices=PROFILES, default="lecture", help="size of data and training")
+    parser.add_argument(
+        "--profile", choices=PROFILES, default="lecture", help="size of data and training; default: lecture"
+    )
     parser.add_argument("--data", default="embedded", help="embedded, sen1floods11, worldfloods, or a folder of scenes")
-    parser.add_argument("--model", choices=("linear", "cnn", "unet"), default="unet")
-    parser.add_argument("--bands", default="bgriswir", help="a named band set; default: bgriswir")
+    parser.add_argument("--model", choices=("linear", "cnn", "unet"), default="unet", help="default: unet")
+    parser.add_argument("--bands", default="bgriswir", metavar="SET", help="a named band set; default: bgriswir")
     heads = ("classes", "cloud_water")
-    parser.add_argument("--heads", choices=heads, default="classes", help="three classes, or cloud and water apart")
+    parser.add_argument(
+        "--heads", choices=heads, default="classes", help="three classes, or cloud and water separately"
+    )
     parser.add_argument("--dropout", type=float, default=0.0, help="rate in the U-Net's decoder; default: 0")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="default: 0")
     parser.add_argument("--half", action="store_true", help="store the weights in 16 bits")
-    parser.add_argument("--out", type=Path, help="file of the weights; default: MODEL.safetensors")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="weights to write; default: MODEL.safetensors")
     parser.set_defaults(call=_train)
 
 
@@ -119,25 +113,31 @@ def _report_epoch(number: int, row: dict[str, float]) -> None:
 
 
 def _add_mapping(parser: argparse.ArgumentParser) -> None:
-    """What decides how a scene is mapped."""
+    """Options of all commands that map scenes."""
     parser.add_argument("--model", default="unet", help="shipped weights or a .safetensors file; default: unet")
-    parser.add_argument("--threshold", type=_share, help="water from this probability; default: the model's own")
-    parser.add_argument("--bands", help="a GeoTIFF's bands: a named set, landsat, or B2,B3,…; default: its own")
-    parser.add_argument("--offset", type=int, choices=(0, -1000), help="RADIO_ADD_OFFSET where the file is silent")
+    parser.add_argument(
+        "--threshold", type=_share, metavar="P", help="lowest probability of water; default: the model's"
+    )
+    parser.add_argument("--bands", help="bands of a GeoTIFF: a named set, landsat, or B2,B3,…; default: as in the file")
+    parser.add_argument("--offset", type=int, choices=(0, -1000), help="RADIO_ADD_OFFSET, if the file has none")
 
 
 def _add_map(commands: Commands) -> None:
-    parser = commands.add_parser("map", help="map a flood from an image before it and one after")
+    parser = commands.add_parser("map", help="map a flood from images before and after it")
     parser.add_argument("pre", type=Path, metavar="PRE", help="scene or class map before the flood")
     parser.add_argument("post", type=Path, metavar="POST", help="scene or class map during or after it")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
-    parser.add_argument("--permanent", type=Path, metavar="FILE", help="layer of permanent water (JRC)")
-    parser.add_argument("--dates", type=_day, nargs=2, metavar=("PRE", "POST"), help="YYYY-MM-DD")
+    parser.add_argument("--permanent", type=Path, metavar="FILE", help="permanent water layer (JRC)")
+    parser.add_argument("--dates", type=_day, nargs=2, metavar=("PRE", "POST"), help="of the images, YYYY-MM-DD")
     _add_mapping(parser)
-    parser.add_argument("--min-area", type=_size, default=1000, metavar="M2", help="smallest patch; default: 1000 m²")
-    parser.add_argument("--simplify", type=_size, default=10, metavar="M", help="outlines may move by; default: 10 m")
-    parser.add_argument("--area-factor", type=_size, metavar="K", help="for an interval of the area; see page 08")
-    parser.add_argument("--area-level", type=_share, metavar="P", help="chance that the factor was fitted for, 0 to 1")
+    parser.add_argument(
+        "--min-area", type=_size, default=1000, metavar="M2", help="smallest flooded area kept; default: 1000 m²"
+    )
+    parser.add_argument("--simplify", type=_size, default=10, metavar="M", help="tolerance of outlines; default: 10 m")
+    parser.add_argument(
+        "--area-factor", type=_size, metavar="K", help="half-width factor of the area interval; see page 08"
+    )
+    parser.add_argument("--area-level", type=_share, metavar="P", help="coverage for which it was fitted, 0 to 1")
     parser.set_defaults(call=_map)
 
 
@@ -163,16 +163,9 @@ def _map(options: argparse.Namespace) -> int:
 
 
 def positive(text: str) -> int:
-    """A whole number above 0, as written on the command line.
-
-    Args:
-        text: what was written.
-
-    Raises:
-        ArgumentTypeError: it is not one.
-    """
+    """A positive integer of the command line, or an ``ArgumentTypeError``."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
     return int(text)
 
 
@@ -180,7 +173,7 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no date; write YYYY-MM-DD") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date; write YYYY-MM-DD") from None
 
 
 def _size(text: str) -> float:
@@ -196,12 +189,16 @@ def _share(text: str) -> float:
 
 
 def _add_predict(commands: Commands) -> None:
-    parser = commands.add_parser("predict", help="map scenes: classes and the probability of water")
+    parser = commands.add_parser("predict", help="map scenes: classes and probability of water")
     parser.add_argument("scenes", nargs="+", metavar="SCENE", help="GeoTIFF, .SAFE folder or folder of Landsat bands")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the maps")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
     _add_mapping(parser)
-    parser.add_argument("--engine", default="torch", help="what computes; auto tries all that are installed")
-    parser.add_argument("--uncertainty", type=positive, default=0, metavar="T", help="map uncertainty, too: T samples")
+    parser.add_argument(
+        "--engine", default="torch", help="inference engine; auto: the fastest installed; default: torch"
+    )
+    parser.add_argument(
+        "--uncertainty", type=positive, default=0, metavar="T", help="also map uncertainty, from T samples"
+    )
     parser.set_defaults(call=_predict)
 
 
@@ -225,8 +222,8 @@ def _predict(options: argparse.Namespace) -> int:
 
 def _add_project(commands: Commands) -> None:
     parser = commands.add_parser("project", help="copy a course project to a folder of your own")
-    parser.add_argument("name", metavar="NAME", help="of the project: forest_cover")
-    parser.add_argument("folder", type=Path, metavar="DEST", help="folder to make")
+    parser.add_argument("name", metavar="NAME", help="name of the project: forest_cover")
+    parser.add_argument("folder", type=Path, metavar="DEST", help="new folder")
     parser.set_defaults(call=_project)
 
 
@@ -241,5 +238,5 @@ def _project(options: argparse.Namespace) -> int:
         return 2
     print(f"{folder}: {options.name}; {done}. Next:\n")
     print(f"  cd {shlex.quote(str(folder))}\n  make run")
-    print(f"\nWith the packages that are here, and not an environment of its own: make run PYTHON={sys.executable}")
+    print(f"\nTo use the packages installed here instead of a new environment: make run PYTHON={sys.executable}")
     return 0

@@ -101,9 +101,9 @@ def spectra_figure(pixels: pd.DataFrame, line: str = "class", panel: str | None 
     return fig
 
 
-def _grouped(pixels: pd.DataFrame, panel: str | None, height: float) -> tuple[Figure, list[Axes], dict[str, Any]]:
+def _grouped(pixels: pd.DataFrame, panel: str | None, height: float) -> tuple[Figure, list[Axes], dict[Any, Any]]:
     """A figure with one panel for each value of a column, and the rows of each panel by title."""
-    groups: dict[Any, pd.DataFrame] = {"": pixels} if panel is None else dict(list(pixels.groupby(panel, sort=False)))
+    groups: dict[Any, Any] = {"": pixels} if panel is None else dict(list(pixels.groupby(panel, sort=False)))
     fig, axes = panels(len(groups), 2, *((6.4, 4) if panel is None else (4.4, height)))
     return fig, axes, groups
 

@@ -1,7 +1,7 @@
 """Models that map reflectance to land, water and cloud, from an index to a U-Net.
 
-``index`` is the baseline, ``networks`` builds trainable networks (a linear model, a small CNN or the ``unet``, all on
-the same features), and ``saved`` saves and loads networks, among them those that ship with the package.
+``index`` is the baseline, ``networks`` builds trainable networks (a linear model, a small CNN or the ``unet``), and
+``saved`` saves and loads networks, among them those that ship with the package.
 """
 
 import lazy_loader

@@ -1,7 +1,7 @@
 """Networks that map reflectance to land, water and cloud, from a linear model to a U-Net.
 
-A network takes float32 reflectance ``(n, bands, height, width)`` and gives logits ``(n, outputs, height, width)``, one
-output for each name in ``HEADS``. Explained in ``03_train_a_model``; two heads in ``07_see_through_clouds``.
+A network maps float32 reflectance ``(n, bands, height, width)`` to logits ``(n, outputs, height, width)``, one output
+for each name in ``HEADS``. Explained in ``03_train_a_model``; two heads in ``07_see_through_clouds``.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class Network(nn.Module):
 def to_probabilities(logits: Tensor) -> Tensor:
     """Probabilities of land, water and cloud from the logits of a network of either kind of heads; they sum to 1.
 
-    Two heads are combined as by ``sentinel2.join_probabilities``. Water given that the ground is seen, water / (land +
-    water), is then the output of the water head, at full precision even where cloud is all but certain.
+    Two heads are combined as by ``sentinel2.join_probabilities``. Water given that the ground is visible, water /
+    (land + water), is then the output of the water head, at full precision even where cloud is all but certain.
 
     Args:
         logits: ``(…, 3, height, width)`` of ``CLASSES``, or ``(…, 2, height, width)`` of cloud and water.

@@ -56,7 +56,7 @@ class ConvNorm(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Inverted bottleneck: expand to ``wide`` channels (if any), convolve each, project, add the input if it fits."""
+    """Inverted bottleneck: expand to ``wide`` channels (unless None), depthwise convolution, project; residual."""
 
     def __init__(self, inputs: int, wide: int | None, outputs: int, stride: int) -> None:
         super().__init__()
