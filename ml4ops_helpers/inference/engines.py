@@ -1,6 +1,6 @@
 """Engines that compute a network on the processor, and the trial that chooses one. Explained in ``05_run_inference``.
 
-Which is fastest depends on the processor and on the network: nobody can know it, everybody can measure it.
+Which is fastest depends on the processor and on the network, so it is measured.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _onnxruntime(file: Path) -> Runner:
 
 
 def _openvino(file: Path, half: bool) -> Runner:
-    # With it openvino tells a server that it is used, from a process of its own that fails where there is no network.
+    # Without this, openvino sends usage statistics, from a process that fails where there is no network.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 

@@ -1,4 +1,4 @@
-"""Class maps: what a model said of every pixel, on a known grid; read, brought onto one grid, put together.
+"""Class maps: a code for every pixel of a known grid; read, aligned and merged.
 
 The codes are those of version 1: 0 invalid, 1 land, 2 water, 3 cloud. Explained in ``08_map_the_flood``.
 """
@@ -20,7 +20,7 @@ from ml4ops_helpers.scenes.scene import check_georeference
 from ml4ops_helpers.scenes.sentinel2 import CLASS_NAMES, CLOUD, INVALID, LAND, WATER, Codes
 
 OUTSIDE = 255
-"""Code of pixels that a layer of permanent water does not reach."""
+"""Code of pixels that a layer of permanent water does not cover."""
 
 
 @dataclass(frozen=True, eq=False)

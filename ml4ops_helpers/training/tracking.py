@@ -94,7 +94,7 @@ def track_training(
 
 
 def log_network(model: Network, threshold: float) -> str:
-    """Log a trained network and its water threshold to the active run, with signature and input example; its URI."""
+    """Log a trained network and its water threshold to the active run, with signature and example; returns its URI."""
     example = np.full((1, len(model.bands), 64, 64), 0.1, np.float32)
     # Any number of images of any size; bands and classes are fixed.
     taken, given = (TensorSpec(example.dtype, (-1, n, -1, -1)) for n in (len(model.bands), len(CLASSES)))

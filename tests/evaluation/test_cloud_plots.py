@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,12 +9,6 @@ from matplotlib.colors import to_hex
 
 from ml4ops_helpers.evaluation import cloud_plots as cp
 from ml4ops_helpers.inference.decisions import Thresholds
-
-
-@pytest.fixture(autouse=True)
-def close() -> object:
-    yield
-    plt.close("all")
 
 
 def test_lines_keep_the_order_of_the_parts() -> None:

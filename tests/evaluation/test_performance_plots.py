@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,12 +16,6 @@ from ml4ops_helpers.evaluation.metrics import Confusion, error_map
 from ml4ops_helpers.evaluation.scoring import map_scenes
 from ml4ops_helpers.plots import thin_out
 from ml4ops_helpers.scenes.scene import Scene
-
-
-@pytest.fixture(autouse=True)
-def close() -> object:
-    yield
-    plt.close("all")
 
 
 def texts(fig: Figure) -> str:

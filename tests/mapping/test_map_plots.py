@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,12 +15,6 @@ from ml4ops_helpers.mapping.classmaps import ClassMap
 from ml4ops_helpers.mapping.floodmaps import CHANGES, FLOOD
 from ml4ops_helpers.mapping.series import flood_series
 from ml4ops_helpers.scenes.grids import Grid
-
-
-@pytest.fixture(autouse=True)
-def close() -> object:
-    yield
-    plt.close("all")
 
 
 def on_grid(codes: object, day: date | None = None, crs: str = "EPSG:32630") -> ClassMap:

@@ -72,15 +72,13 @@ def test_other_bands_are_refused(tracked: Tracked) -> None:
         tracked.load().predict(images(1, 64, 64)[:, :3])
 
 
-def test_the_store_is_one_sqlite_file(tracked: Tracked) -> None:
-    assert (tracked.store / "mlflow.db").read_bytes().startswith(b"SQLite format 3")
+def test_the_store_is_one_sqlite_file_by_default_in_the_cache(
+    tracked: Tracked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert tracked.run.info.artifact_uri.startswith((tracked.store / "artifacts").as_uri())
-
-
-def test_the_store_is_in_the_cache_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ML4OPS_CACHE", str(tmp_path))
     assert tracking.use_store() == f"sqlite:///{tmp_path / 'mlflow' / 'mlflow.db'}"
-    assert mlflow.get_experiment_by_name(tracking.EXPERIMENT) is not None
+    assert (tmp_path / "mlflow" / "mlflow.db").read_bytes().startswith(b"SQLite format 3")
 
 
 def test_the_run_names_the_data_and_every_choice(tracked: Tracked, table: pd.DataFrame) -> None:

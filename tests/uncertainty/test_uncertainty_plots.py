@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,12 +14,6 @@ from ml4ops_helpers.uncertainty import uncertainty_plots as up
 from ml4ops_helpers.uncertainty.calibration import reliability
 from ml4ops_helpers.uncertainty.conformal import SetRule, coverage_table, prediction_sets
 from ml4ops_helpers.uncertainty.selective import SelectiveHistogram
-
-
-@pytest.fixture(autouse=True)
-def close() -> Iterator[None]:
-    yield
-    plt.close("all")
 
 
 def line(fig: Figure, label: str, axes: int = 0) -> list[tuple[float, float]]:
