@@ -9,7 +9,7 @@ import copy
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_conv_bn_weights
 
 from ml4ops_helpers.models.unet import ConvNorm, Encoder
 
@@ -45,10 +45,13 @@ def _padded_kernel(layer: nn.Conv2d) -> nn.Conv2d:
 
 def without_batch_norm(layer: ConvNorm) -> tuple[Tensor, Tensor]:
     """Weights and offsets of a convolution that does what it and its batch norm do in evaluation mode."""
-    conv, norm = copy.deepcopy(layer.conv).eval(), copy.deepcopy(layer.norm).eval()
-    fused = fuse_conv_bn_eval(conv, norm)
-    assert fused.bias is not None
-    return fused.weight.detach(), fused.bias.detach()
+    conv, norm = layer.conv, layer.norm  # no copies: there are none while a network is exported
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    weight, bias = fuse_conv_bn_weights(
+        conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+    )
+    return weight.detach(), bias.detach()
 
 
 _TAPS = torch.tensor([[0.0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
