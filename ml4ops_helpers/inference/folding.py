@@ -6,10 +6,11 @@ Results change by rounding only. Explained in ``05_run_inference``.
 from __future__ import annotations
 
 import copy
+from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_conv_bn_weights
 
 from ml4ops_helpers.models.unet import ConvNorm, Encoder
 
@@ -45,10 +46,11 @@ def _padded_kernel(layer: nn.Conv2d) -> nn.Conv2d:
 
 def without_batch_norm(layer: ConvNorm) -> tuple[Tensor, Tensor]:
     """Weights and offsets of a convolution that does what it and its batch norm do in evaluation mode."""
-    conv, norm = copy.deepcopy(layer.conv).eval(), copy.deepcopy(layer.norm).eval()
-    fused = fuse_conv_bn_eval(conv, norm)
-    assert fused.bias is not None
-    return fused.weight.detach(), fused.bias.detach()
+    conv, norm = layer.conv, layer.norm
+    mean, variance = cast(tuple[Tensor, Tensor], (norm.running_mean, norm.running_var))
+    # By weights, not by copies of layers: torch cannot copy a layer while it exports one.
+    weight, bias = fuse_conv_bn_weights(conv.weight, conv.bias, mean, variance, norm.eps, norm.weight, norm.bias)
+    return weight.detach(), bias.detach()
 
 
 _TAPS = torch.tensor([[0.0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
