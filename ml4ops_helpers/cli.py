@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from . import PROFILES, __version__
 
-Command = Callable[[argparse.Namespace], int]
+Command = Callable[[argparse.Namespace], None]
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # it has no public name
 
 
@@ -37,10 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Command = options.call
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a terminated run cleans up, as after Ctrl-C
     try:
-        return command(options)
+        command(options)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    except (ValueError, OSError) as error:  # such as SceneError: they say what to do
+        print(error, file=sys.stderr)
+        return 2
+    return 0
 
 
 def _add_simulate(commands: Commands) -> None:
@@ -51,13 +55,12 @@ def _add_simulate(commands: Commands) -> None:
     parser.set_defaults(call=_simulate)
 
 
-def _simulate(options: argparse.Namespace) -> int:
+def _simulate(options: argparse.Namespace) -> None:
     from ml4ops_helpers.datasets import get_dataset
 
     table = get_dataset("embedded", profile=options.profile, seed=options.seed, root=options.out)
     scenes = ", ".join(f"{n} {split}" for split, n in table.groupby("split", sort=False).size().items())
     print(f"{Path(table['image'].iloc[0]).parents[2]}: {scenes} scenes")
-    return 0
 
 
 def _add_train(commands: Commands) -> None:
@@ -79,33 +82,23 @@ def _add_train(commands: Commands) -> None:
     parser.set_defaults(call=_train)
 
 
-def _train(options: argparse.Namespace) -> int:
+def _train(options: argparse.Namespace) -> None:
     from ml4ops_helpers.datasets import dataset_hash, get_dataset
     from ml4ops_helpers.evaluation.scoring import cloud_threshold
-    from ml4ops_helpers.models.common import ModelError
-    from ml4ops_helpers.models.networks import build_model
-    from ml4ops_helpers.models.saved import save_model
-    from ml4ops_helpers.scenes import SceneError
+    from ml4ops_helpers.models import build_model, save_model
     from ml4ops_helpers.training import CONFIGS, train
 
     out = options.out or Path(f"{options.model}.safetensors")
     config = replace(CONFIGS[options.profile], seed=options.seed)
-    try:
-        table = get_dataset(options.data, profile=options.profile, seed=options.seed)
-        model = build_model(
-            options.model, options.bands, heads=options.heads, dropout=options.dropout, seed=options.seed
-        )
-        history = train(model, table, config, checkpoint=out.with_suffix(".checkpoint"), after_epoch=_report_epoch)
-    except (SceneError, ModelError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 2
+    table = get_dataset(options.data, profile=options.profile, seed=options.seed)
+    model = build_model(options.model, options.bands, heads=options.heads, dropout=options.dropout, seed=options.seed)
+    history = train(model, table, config, checkpoint=out.with_suffix(".checkpoint"), after_epoch=_report_epoch)
     about = {"threshold": history.threshold, "data": dataset_hash(table), "profile": options.profile}
     if model.heads == "cloud_water":
         about["cloud_threshold"] = cloud_threshold(model, table[table["split"] == "val"])
     about |= {"val_iou": history.epochs[history.best]["val_iou"], "config": asdict(config)}
     save_model(model, out, about, half=options.half)
     print(f"{out}: epoch {history.best + 1}, threshold {history.threshold:.3f}")
-    return 0
 
 
 def _report_epoch(number: int, row: dict[str, float]) -> None:
@@ -141,11 +134,9 @@ def _add_map(commands: Commands) -> None:
     parser.set_defaults(call=_map)
 
 
-def _map(options: argparse.Namespace) -> int:
+def _map(options: argparse.Namespace) -> None:
     from ml4ops_helpers.mapping import MapOptions, map_event
-    from ml4ops_helpers.models.common import ModelError
-    from ml4ops_helpers.scenes import SceneError
-    from ml4ops_helpers.scenes.products import parse_bands
+    from ml4ops_helpers.scenes import parse_bands
 
     names = ("model", "threshold", "offset", "permanent", "min_area", "simplify", "area_factor", "area_level")
     chosen = MapOptions(
@@ -153,13 +144,8 @@ def _map(options: argparse.Namespace) -> int:
         bands=parse_bands(options.bands) if options.bands else None,
         days=tuple(options.dates) if options.dates else None,
     )
-    try:
-        made = map_event(options.pre, options.post, options.out, chosen)
-    except (SceneError, ModelError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
+    made = map_event(options.pre, options.post, options.out, chosen)
     print(*(f"{kind:>10}  {path}" for kind, path in made.items()), sep="\n")
-    return 0
 
 
 def positive(text: str) -> int:
@@ -202,22 +188,14 @@ def _add_predict(commands: Commands) -> None:
     parser.set_defaults(call=_predict)
 
 
-def _predict(options: argparse.Namespace) -> int:
+def _predict(options: argparse.Namespace) -> None:
     from ml4ops_helpers.mapping.predict import map_files
-    from ml4ops_helpers.models.common import ModelError
-    from ml4ops_helpers.scenes import SceneError
-    from ml4ops_helpers.scenes.products import parse_bands
+    from ml4ops_helpers.scenes import parse_bands
 
     settings = {name: getattr(options, name) for name in ("model", "threshold", "offset", "engine", "uncertainty")}
     bands = parse_bands(options.bands) if options.bands else None
-    try:
-        found = map_files(options.scenes, options.out, bands=bands, **settings)
-    except (SceneError, ModelError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    for products in found:
+    for products in map_files(options.scenes, options.out, bands=bands, **settings):
         print(*(path for path in (products.class_map, products.water, products.uncertainty) if path))
-    return 0
 
 
 def _add_project(commands: Commands) -> None:
@@ -227,16 +205,10 @@ def _add_project(commands: Commands) -> None:
     parser.set_defaults(call=_project)
 
 
-def _project(options: argparse.Namespace) -> int:
-    from ml4ops_helpers.projects import ProjectError, begin_repository, copy_project
+def _project(options: argparse.Namespace) -> None:
+    from ml4ops_helpers.projects import begin_repository, copy_project
 
-    try:
-        folder = copy_project(options.name, options.folder)
-        done = begin_repository(folder)
-    except (ProjectError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(f"{folder}: {options.name}; {done}. Next:\n")
+    folder = copy_project(options.name, options.folder)
+    print(f"{folder}: {options.name}; {begin_repository(folder)}. Next:\n")
     print(f"  cd {shlex.quote(str(folder))}\n  make run")
     print(f"\nTo use the packages installed here instead of a new environment: make run PYTHON={sys.executable}")
-    return 0

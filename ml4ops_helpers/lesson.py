@@ -125,14 +125,10 @@ class Lesson:
             from ml4ops_helpers.datasets.catalogues import dataset_hash
 
             record["data"] = dataset_hash(self._table)[:12]
-        metrics = {k: _json_safe(v) for k, v in self.metrics.items()}
+        # JSON has no NaN or infinity: an undefined metric is recorded as null.
+        metrics = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in self.metrics.items()}
         line = f"{self.page}: profile {self.profile}, {seconds:.1f} s"
         display({"text/plain": line, RECORD_MIME: record | {"metrics": metrics}}, raw=True)  # type: ignore[no-untyped-call]
-
-
-def _json_safe(value: float | int | str | bool) -> float | int | str | bool | None:
-    """JSON knows no NaN or infinity: an undefined metric is recorded as null."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def start(page: str, profile: str, seed: int) -> Lesson:

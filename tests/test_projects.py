@@ -15,16 +15,15 @@ from ml4ops_helpers.projects import LEFT_OUT, Project, ProjectError, begin_repos
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "projects" / "forest_cover"
-MADE = (
-    "data/raw.parquet",
-    "models/model.json",
-    "runs/a/run.json",
-    "reports/x.json",
-    "package/p",
-    "dvc.lock",
+MADE = ("data/raw.parquet", "models/model.json", "runs/a/run.json", "reports/x.json", "package/p", "dvc.lock")
+MADE += (
     "studies.db",
+    ".dvc/cache/files/x",
+    ".dvc/tmp/x",
+    ".dvc/config.local",
+    ".venv/bin/x",
+    "conf/experiment/best.yaml",
 )
-MADE += (".dvc/cache/files/x", ".dvc/tmp/x", ".dvc/config.local", ".venv/bin/x", "conf/experiment/best.yaml")
 MADE += ("forest_cover/__pycache__/x.pyc", ".mypy_cache/x", "mlflow.db")
 
 
@@ -36,15 +35,8 @@ def files(folder: Path) -> set[str]:
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project in which somebody has worked."""
     folder = tmp_path / "here" / "projects" / "forest_cover"
-    for name in (
-        "pyproject.toml",
-        "dvc.yaml",
-        ".dvc/config",
-        "conf/data/a.yaml",
-        "conf/model/b.yaml",
-        "tests/data/c",
-        *MADE,
-    ):
+    kept = ("pyproject.toml", "dvc.yaml", ".dvc/config", "conf/data/a.yaml", "conf/model/b.yaml", "tests/data/c")
+    for name in (*kept, *MADE):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("x")
     monkeypatch.setattr(projects, "PLACES", (tmp_path / "installed", folder.parent))
@@ -64,23 +56,22 @@ def test_the_installed_package_comes_first(tmp_path: Path) -> None:
     assert project_names() == ["other"]
 
 
-def test_folders_that_hold_something_are_refused(tmp_path: Path) -> None:
+def test_only_new_and_empty_folders_are_filled(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("mine")
-    with pytest.raises(ProjectError, match="is not empty"):
-        copy_project("forest_cover", tmp_path)
-    with pytest.raises(ProjectError, match="a file of that name"):
-        copy_project("forest_cover", tmp_path / "a")
+    for folder in (tmp_path, tmp_path / "a"):
+        with pytest.raises(ProjectError, match="empty folder"):
+            copy_project("forest_cover", folder)
     assert files(tmp_path) == {"a"}
     (tmp_path / "empty").mkdir()
     assert copy_project("forest_cover", tmp_path / "empty").name == "empty"
 
 
 def test_unknown_projects_are_answered_with_names(tmp_path: Path) -> None:
-    with pytest.raises(ProjectError, match="forest_cove: no such project; there are forest_cover"):
+    with pytest.raises(ProjectError, match=r"forest_cove: .* forest_cover"):
         copy_project("forest_cove", tmp_path / "a")
 
 
-def test_the_command_copies_and_says_what_is_next(
+def test_the_command_copies_and_prints_what_is_next(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
@@ -94,7 +85,7 @@ def test_the_command_copies_and_says_what_is_next(
     assert status.stdout == b""
     assert main(["project", "forest_cover", str(folder)]) == 2
     assert main(["project", "other", str(tmp_path / "b")]) == 2
-    assert "there are forest_cover" in capsys.readouterr().err
+    assert "forest_cover" in capsys.readouterr().err
 
 
 def test_no_repository_within_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,18 +102,15 @@ def test_commands_run_in_the_folder_with_this_interpreter(tmp_path: Path, capsys
     told = project.output(f'python -c "{code}"')
     assert told.splitlines() == [str(Path(sys.executable).parent / "python"), str(tmp_path), "1"]
     assert capsys.readouterr().out == told
-
-
-def test_a_part_is_printed_and_all_is_returned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = Project(tmp_path).output("python -c \"print('one'); print('two')\"", show="tw")
+    told = project.output("python -c \"print('one'); print('two')\"", show="tw")
     assert (told, capsys.readouterr().out) == ("one\ntwo\n", "two\n")
 
 
-def test_a_command_that_fails_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_command_that_fails_is_reported_in_one_line(tmp_path: Path) -> None:
     project = Project(tmp_path)
-    with pytest.raises(ProjectError, match=r"`python -c .*` ended with exit code 3: bad luck"):
+    with pytest.raises(ProjectError, match="exit code 3: bad luck"):
         project.run("python -c \"import sys; print('bad luck'); sys.exit(3)\"")
-    with pytest.raises(ProjectError, match="no-such-command: no such command here"):
+    with pytest.raises(ProjectError, match="no-such-command"):
         project.run("no-such-command")
 
 

@@ -16,20 +16,8 @@ import pandas as pd
 from scipy import ndimage
 
 from ml4ops_helpers.datasets.catalogues import label_codes, load_labelled
+from ml4ops_helpers.scenes import sentinel2 as s2
 from ml4ops_helpers.scenes.scene import read_label
-from ml4ops_helpers.scenes.sentinel2 import (
-    BANDS,
-    CLASS_NAMES,
-    INVALID,
-    LAND,
-    WATER,
-    Codes,
-    Float,
-    IndexName,
-    merge_label,
-    select_bands,
-    water_index,
-)
 
 
 def scene_facts(table: pd.DataFrame) -> pd.DataFrame:
@@ -47,17 +35,19 @@ def scene_facts(table: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for _, row in table.iterrows():
-        codes = merge_label(read_label(row["label"], row["image"], codes=label_codes(row["label"])))
-        shares = np.bincount(codes.ravel(), minlength=len(CLASS_NAMES)) / codes.size
+        codes = s2.merge_label(read_label(row["label"], row["image"], codes=label_codes(row["label"])))
+        shares = np.bincount(codes.ravel(), minlength=len(s2.CLASS_NAMES)) / codes.size
         meta: dict[str, Any] = json.loads(Path(row["meta"]).read_text(encoding="utf-8")) if row["meta"] else {}
         facts = {"lon": meta.get("lon", np.nan), "lat": meta.get("lat", np.nan), "offset": meta.get("radio_add_offset")}
         names = {key: row[key] for key in ("split", "event", "aoi")}
-        rows.append(names | dict(zip(CLASS_NAMES, shares.tolist(), strict=True)) | facts | {"date": meta.get("date")})
+        rows.append(
+            names | dict(zip(s2.CLASS_NAMES, shares.tolist(), strict=True)) | facts | {"date": meta.get("date")}
+        )
     return pd.DataFrame(rows).astype({"date": "datetime64[ns]"})
 
 
 def draw_pixels(
-    reflectance: Float, codes: Codes, bands: Sequence[str], per_class: int, rng: np.random.Generator
+    reflectance: s2.Float, codes: s2.Codes, bands: Sequence[str], per_class: int, rng: np.random.Generator
 ) -> pd.DataFrame:
     """Draw pixels of each class from one image.
 
@@ -75,14 +65,14 @@ def draw_pixels(
     >>> draw_pixels(image, codes, ["B3"], 1, np.random.default_rng(0))["class"].tolist()
     ['land', 'water']
     """
-    known = np.where(np.isfinite(reflectance).all(axis=0), codes, INVALID).ravel()
+    known = np.where(np.isfinite(reflectance).all(axis=0), codes, s2.INVALID).ravel()
     pixels = reflectance.reshape(len(bands), -1)
     parts = []
-    for code in range(INVALID + 1, len(CLASS_NAMES)):
+    for code in range(s2.INVALID + 1, len(s2.CLASS_NAMES)):
         places = np.flatnonzero(known == code)
         places = rng.choice(places, min(per_class, places.size), replace=False)
         part = pd.DataFrame(pixels[:, places].T, columns=list(bands))
-        part.insert(0, "class", CLASS_NAMES[code])
+        part.insert(0, "class", s2.CLASS_NAMES[code])
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
 
@@ -105,16 +95,16 @@ def sample_pixels(
         SceneError: a scene or label cannot be read.
         ValueError: a scene has no label.
     """
-    rng, names = np.random.default_rng(seed), select_bands(bands)
+    rng, names = np.random.default_rng(seed), s2.select_bands(bands)
     parts = []
     for _, row in table.iterrows():
         scene, label = load_labelled(row, names)
-        part = draw_pixels(scene.reflectance(), merge_label(label), names, per_class, rng)
+        part = draw_pixels(scene.reflectance(), s2.merge_label(label), names, per_class, rng)
         parts.append(part.assign(source=row["event"], split=row["split"]))
     return pd.concat(parts, ignore_index=True)
 
 
-def add_index(pixels: pd.DataFrame, name: IndexName) -> pd.DataFrame:
+def add_index(pixels: pd.DataFrame, name: s2.IndexName) -> pd.DataFrame:
     """Add a water index to a sample, as a column of its name; an empty sample is returned unchanged.
 
     >>> add_index(pd.DataFrame({"B3": [0.3], "B8": [0.1]}), "ndwi")["ndwi"].round(3).tolist()
@@ -122,11 +112,11 @@ def add_index(pixels: pd.DataFrame, name: IndexName) -> pd.DataFrame:
     """
     if pixels.empty:
         return pixels
-    bands = [band for band in BANDS if band in pixels]
-    return pixels.assign(**{name: water_index(name, pixels[bands].to_numpy().T[..., None], bands)[:, 0]})
+    bands = [band for band in s2.BANDS if band in pixels]
+    return pixels.assign(**{name: s2.water_index(name, pixels[bands].to_numpy().T[..., None], bands)[:, 0]})
 
 
-def narrow_water(codes: Codes, side: int, narrower: int = 5) -> tuple[slice, slice]:
+def narrow_water(codes: s2.Codes, side: int, narrower: int = 5) -> tuple[slice, slice]:
     """Find the square in which most of the water is narrow: ditches, lanes, small ponds.
 
     Args:
@@ -142,9 +132,9 @@ def narrow_water(codes: Codes, side: int, narrower: int = 5) -> tuple[slice, sli
     >>> narrow_water(codes, 8)[1]
     slice(8, 16, None)
     """
-    wet = codes == WATER
+    wet = codes == s2.WATER
     wanted = wet & ~ndimage.binary_opening(wet, np.ones((narrower, narrower)))
-    blocked = (codes != WATER) & (codes != LAND)
+    blocked = (codes != s2.WATER) & (codes != s2.LAND)
     sums = np.pad(wanted.astype(np.int64) - 5 * blocked, (1, 0)).cumsum(0).cumsum(1)
     inside = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
     row, column = (int(i) for i in np.unravel_index(inside.argmax(), inside.shape))

@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from ml4ops_helpers.datasets.catalogues import COLUMNS, catalogue, catalogue_row
 from ml4ops_helpers.datasets.folders import cache_dir, data_dir
-from ml4ops_helpers.datasets.sources import TILE_OFFSETS, sen1floods11_files, terramesh_files
+from ml4ops_helpers.datasets.sources import TERRAMESH_URL, TILE_OFFSETS, fetch, sen1floods11_files
 
 Profile = Literal["smoke", "lecture", "full"]
 
@@ -97,10 +97,16 @@ def _make(folder: Path, name: str, profile: str, seed: int) -> None:
 
 
 def terramesh() -> pd.DataFrame:
-    """Catalogue of the two TerraMesh tiles, split ``test``, with the columns ``offset``, ``dem`` and ``lulc`` added."""
-    rows: list[dict[str, Any]] = [
-        catalogue_row("test", tile, image=files["S2L1C"])
-        | {"offset": TILE_OFFSETS[tile], "dem": str(files["DEM"]), "lulc": str(files["LULC"])}
-        for tile, files in terramesh_files().items()
-    ]
+    """Catalogue of the two TerraMesh tiles, split ``test``: samples published by IBM's terramind (Apache-2.0).
+
+    It has additional columns: ``offset``, and the files ``dem`` (metres) and ``lulc`` (class 1 is water).
+
+    Raises:
+        DownloadError: a file is not on disk and cannot be downloaded.
+    """
+    rows: list[dict[str, Any]] = []
+    for tile, offset in TILE_OFFSETS.items():
+        names = [f"{kind}/{tile}.tif" for kind in ("S2L1C", "DEM", "LULC")]
+        image, dem, lulc = fetch("terramesh", names, TERRAMESH_URL).values()
+        rows.append(catalogue_row("test", tile, image=image) | {"offset": offset, "dem": str(dem), "lulc": str(lulc)})
     return pd.DataFrame(rows)

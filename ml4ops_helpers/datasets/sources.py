@@ -19,7 +19,6 @@ SEN1FLOODS11_URL = "https://storage.googleapis.com/sen1floods11"
 TERRAMESH_URL = "https://raw.githubusercontent.com/IBM/terramind/main/examples"
 
 HAND_LABELLED = "v1.1/data/flood_events/HandLabeled"
-TILES = ("282D_485L_3_3", "38D_378R_2_3")
 TILE_OFFSETS = {"282D_485L_3_3": -1000, "38D_378R_2_3": 0}
 """``RADIO_ADD_OFFSET`` of the two TerraMesh tiles, whose files do not declare it."""
 
@@ -140,17 +139,3 @@ def sen1floods11_files(chips: Sequence[str] | None = None, root: Path | None = N
         paths = fetch("sen1floods11", (image, label), SEN1FLOODS11_URL, root)
         found[chip] = paths[image], paths[label]
     return found
-
-
-def terramesh_files() -> dict[str, dict[str, Path]]:
-    """The two TerraMesh tiles, samples published by IBM's terramind (Apache-2.0).
-
-    Returns:
-        By tile, the files ``S2L1C``, ``DEM`` (metres) and ``LULC`` (class 1 is water).
-
-    Raises:
-        DownloadError: a file is not on disk and cannot be downloaded.
-    """
-    names = {(tile, kind): f"{kind}/{tile}.tif" for tile in TILES for kind in ("S2L1C", "DEM", "LULC")}
-    paths = fetch("terramesh", names.values(), TERRAMESH_URL)
-    return {tile: {kind: paths[names[tile, kind]] for kind in ("S2L1C", "DEM", "LULC")} for tile in TILES}

@@ -30,32 +30,21 @@ PLAINS = (
 
 @dataclass(frozen=True)
 class Event:
-    """One flood event.
-
-    Attributes:
-        name, split: as in the catalogue.
-        lon, lat: degrees.
-        day: of the flood image, ISO.
-        flooded: share of the dry land under water, per place.
-        region, look: shared properties of its places and of its images.
-        air, air_before: atmosphere of the flood image and of the image before it.
-        thick, thin: share of cumulus and of cirrus, per place.
-        offset: ``RADIO_ADD_OFFSET`` of the flood image, 0 or −1000.
-    """
+    """One flood event."""
 
     name: str
     split: str
-    lon: float
-    lat: float
-    day: str
-    flooded: tuple[float, ...]
+    lon: float  # degrees
+    lat: float  # degrees
+    day: str  # of the flood image, ISO
+    flooded: tuple[float, ...]  # share of the dry land under water, per place
     region: Region
     look: Look
-    air: Atmosphere
-    air_before: Atmosphere
-    thick: tuple[float, ...]
-    thin: tuple[float, ...]
-    offset: int
+    air: Atmosphere  # of the flood image
+    air_before: Atmosphere  # of the image before it
+    thick: tuple[float, ...]  # share of cumulus, per place
+    thin: tuple[float, ...]  # share of cirrus, per place
+    offset: int  # ``RADIO_ADD_OFFSET`` of the flood image, 0 or −1000
 
 
 def generator(*key: str | int) -> np.random.Generator:

@@ -63,50 +63,29 @@ def rank(values: NDArray[np.floating]) -> Float:
 
 @dataclass(frozen=True)
 class Region:
-    """Properties shared by the places of one event.
+    """Properties shared by the places of one event."""
 
-    Attributes:
-        relief: standard deviation of the height of the hills, m.
-        plain: half-width of the valley floor, m.
-        river: half-width of the main river, m; 0 for none.
-        farmed: share of the land under fields.
-        field: typical side of a field, m.
-        covers: weight of each class of ``COVERS``; those of ``FIELDS`` apply within the farmed land.
-        lakes: share of the place under lakes.
-        embanked: standard deviation of the height between field blocks, m.
-    """
-
-    relief: float
-    plain: float
-    river: float
-    farmed: float
-    field: float
-    covers: tuple[float, ...]
-    lakes: float
-    embanked: float
+    relief: float  # standard deviation of the height of the hills, m
+    plain: float  # half-width of the valley floor, m
+    river: float  # half-width of the main river, m; 0 for none
+    farmed: float  # share of the land under fields
+    field: float  # typical side of a field, m
+    covers: tuple[float, ...]  # weight of each class of ``COVERS``; those of ``FIELDS`` apply within the farmed land
+    lakes: float  # share of the place under lakes
+    embanked: float  # standard deviation of the height between field blocks, m
 
 
 @dataclass(frozen=True)
 class Place:
-    """A simulated piece of land, arrays of one shape ``(size, size)``.
+    """A simulated piece of land, arrays of one shape ``(size, size)``."""
 
-    Attributes:
-        elevation: m.
-        hand: height above the nearest drainage, m; negative in closed hollows.
-        cover: class, position in ``COVERS``, uint8.
-        parcel: number of the field or patch, int32; its pixels share properties.
-        bank: height that dykes, roads and field blocks add, m.
-        permanent_depth: depth of the water before the flood, m; 0 on land.
-        seasonal: water in part of an ordinary year, bool.
-    """
-
-    elevation: Float
-    hand: Float
-    cover: NDArray[np.uint8]
-    parcel: NDArray[np.int32]
-    bank: Float
-    permanent_depth: Float
-    seasonal: Mask
+    elevation: Float  # m
+    hand: Float  # height above the nearest drainage, m; negative in closed hollows
+    cover: NDArray[np.uint8]  # class, position in ``COVERS``, uint8
+    parcel: NDArray[np.int32]  # number of the field or patch, int32; its pixels share properties
+    bank: Float  # height that dykes, roads and field blocks add, m
+    permanent_depth: Float  # depth of the water before the flood, m; 0 on land
+    seasonal: Mask  # water in part of an ordinary year, bool
 
 
 def river_course(rng: np.random.Generator, size: int) -> Float:

@@ -48,58 +48,33 @@ COMPOSITION: dict[str, tuple[float, float, str, float]] = {
 
 @dataclass(frozen=True)
 class Look:
-    """Properties shared by the images of one event: season, soils, water, sensor.
+    """Properties shared by the images of one event: season, soils, water, sensor."""
 
-    Attributes:
-        greenness: factor on the plant cover, 0 to about 1.5.
-        soils: weights of ``SOILS``.
-        tint: factor on each endmember, ``{name: (13,)}``: soils and crops differ between regions.
-        sediment: suspended matter in the flood and in permanent water, mg/L.
-        mineral: specific absorption of the sediment at 443 nm, m²/g.
-        scatter: specific backscattering of the sediment at 555 nm, m²/g.
-        chlorophyll: mg/m³.
-        cdom: absorption of dissolved matter at 443 nm, 1/m.
-        emergent: share of plants and ploughed soil above shallow water, 0 to 1.
-        wetness: factor on the moisture of the soil, 0 to about 2.
-        glint: reflectance of the water surface itself.
-        nearest: whether 20 and 60 m bands are resampled by nearest neighbour (else bilinear).
-        noise: standard deviation of the sensor noise, reflectance.
-        snow: share of the land under snow, 0 to 1.
-        melt: factor on the reflectance of settled snow: old and dirty snow is darker.
-    """
-
-    greenness: float
-    soils: tuple[float, ...]
-    tint: dict[str, Spectrum]
-    sediment: tuple[float, float]
-    mineral: float
-    scatter: float
-    chlorophyll: float
-    cdom: float
-    emergent: float
-    wetness: float
-    glint: float
-    nearest: bool
-    noise: float
-    snow: float
-    melt: float
+    greenness: float  # factor on the plant cover, 0 to about 1.5
+    soils: tuple[float, ...]  # weights of ``SOILS``
+    tint: dict[str, Spectrum]  # factor on each endmember, ``{name: (13,)}``: soils and crops differ between regions
+    sediment: tuple[float, float]  # suspended matter in the flood and in permanent water, mg/L
+    mineral: float  # specific absorption of the sediment at 443 nm, m²/g
+    scatter: float  # specific backscattering of the sediment at 555 nm, m²/g
+    chlorophyll: float  # mg/m³
+    cdom: float  # absorption of dissolved matter at 443 nm, 1/m
+    emergent: float  # share of plants and ploughed soil above shallow water, 0 to 1
+    wetness: float  # factor on the moisture of the soil, 0 to about 2
+    glint: float  # reflectance of the water surface itself
+    nearest: bool  # whether 20 and 60 m bands are resampled by nearest neighbour (else bilinear)
+    noise: float  # standard deviation of the sensor noise, reflectance
+    snow: float  # share of the land under snow, 0 to 1
+    melt: float  # factor on the reflectance of settled snow: old and dirty snow is darker
 
 
 @dataclass(frozen=True)
 class Sky:
-    """Clouds over one image.
+    """Clouds over one image."""
 
-    Attributes:
-        thickness: optical thickness of the cloud in the line of sight.
-        shadow: optical thickness of the cloud between the ground and the sun.
-        high: share of the cloud that is cirrus.
-        sidelight: light that clouds scatter into their shadows, as a share of sunlight.
-    """
-
-    thickness: Float
-    shadow: Float
-    high: Float
-    sidelight: float
+    thickness: Float  # optical thickness of the cloud in the line of sight
+    shadow: Float  # optical thickness of the cloud between the ground and the sun
+    high: Float  # share of the cloud that is cirrus
+    sidelight: float  # light that clouds scatter into their shadows, as a share of sunlight
 
 
 def draw_sky(rng: np.random.Generator, size: int, thick: float, thin: float, sun_zenith: float) -> Sky:

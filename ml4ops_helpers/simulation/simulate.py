@@ -42,20 +42,13 @@ SIZES: dict[str, tuple[dict[str, tuple[int, int]], int]] = {
 
 @dataclass(frozen=True)
 class Simulated:
-    """One scene, arrays as in its files.
+    """One scene, arrays as in its files."""
 
-    Attributes:
-        image, before: digital numbers of the flood and of the image before it, uint16 ``(13, size, size)``.
-        label: version 2, uint8 ``(2, size, size)``.
-        permanent: JRC codes, uint8 ``(size, size)``.
-        truth: bands ``TRUTH_BANDS``, float32 ``(5, size, size)``.
-    """
-
-    image: NDArray[np.uint16]
-    before: NDArray[np.uint16]
-    label: NDArray[np.uint8]
-    permanent: NDArray[np.uint8]
-    truth: Float
+    image: NDArray[np.uint16]  # digital numbers ``(13, size, size)``
+    before: NDArray[np.uint16]  # of the image before the flood
+    label: NDArray[np.uint8]  # version 2, ``(2, size, size)``
+    permanent: NDArray[np.uint8]  # JRC codes ``(size, size)``
+    truth: Float  # bands ``TRUTH_BANDS``, ``(5, size, size)``
 
 
 def simulate_scene(event: Event, place_number: int, size: int, seed: int) -> Simulated:

@@ -130,19 +130,12 @@ def water_reflectance(
 
 @dataclass(frozen=True)
 class Atmosphere:
-    """State of the air over one image.
+    """State of the air over one image."""
 
-    Attributes:
-        sun_zenith: degrees.
-        aerosol: aerosol optical thickness at 550 nm.
-        angstrom: Ångström exponent of the aerosol (0 coarse dust, 2 fine smoke).
-        vapour: column water vapour, cm.
-    """
-
-    sun_zenith: float
-    aerosol: float
-    angstrom: float
-    vapour: float
+    sun_zenith: float  # degrees
+    aerosol: float  # aerosol optical thickness at 550 nm
+    angstrom: float  # Ångström exponent of the aerosol (0 coarse dust, 2 fine smoke)
+    vapour: float  # column water vapour, cm
 
     def rayleigh(self) -> Spectrum:
         """Optical thickness of the molecules at each band, ``(13,)`` (Hansen & Travis 1974)."""

@@ -39,7 +39,8 @@ from ml4ops_helpers.scenes.sentinel2 import (
     brightness,
     join_probabilities,
 )
-from ml4ops_helpers.simulation.simulate import TRUTH_BANDS, draw_event, write_scene
+from ml4ops_helpers.simulation.events import draw_event
+from ml4ops_helpers.simulation.simulate import TRUTH_BANDS, write_scene
 from ml4ops_helpers.simulation.spectra import add_cloud
 
 EVEN = cl.Thresholds(0.5, 0.5)

@@ -72,9 +72,8 @@ class TestGeoTiff:
         assert np.nanmax(np.abs(found - expected(image * 1e4))) < 1e-6
 
     def test_offset_left_in_reflectance(self, tiny_scene: Writer) -> None:
-        """Whoever divides digital numbers of baseline 04.00 by 10 000 and forgets the 1000 has 0.1 too much."""
         path = tiny_scene(image=(tiny_image() + 1000).astype(np.float32) / 1e4, tags=None)
-        refuses(path, r"no reflectance of its darkest band is below 0\.095.*Pass --offset 0 or --offset -1000")
+        refuses(path, "--offset -1000")
         assert np.allclose(reflectance(path, offset=-1000), expected(tiny_image()), atol=1e-6)
         assert np.allclose(reflectance(path, offset=0), expected(tiny_image()) + 0.1, atol=1e-6)
 
@@ -109,56 +108,45 @@ class TestGeoTiff:
 
     def test_real_tiles(self, real_data: Path) -> None:
         path = real_data / "terramesh" / "S2L1C" / "282D_485L_3_3.tif"
-        refuses(path, "Pass --offset 0 or --offset -1000")
+        refuses(path, "--offset -1000")
         assert 0 < np.nanmean(reflectance(path, offset=-1000)) < 0.2
-        refuses(path.with_name("38D_378R_2_3.tif"), "do not carry it", offset=-1000)
+        refuses(path.with_name("38D_378R_2_3.tif"), "offset", offset=-1000)
 
 
-class TestRefused:
-    def test_missing_file(self, tmp_path: Path) -> None:
+class TestRejected:
+    @pytest.mark.parametrize(
+        ("changes", "options", "noun"),
+        [
+            ({"image": tiny_image()[:4], "names": BANDS[:4]}, {}, "B11"),
+            ({"image": tiny_image()[:5], "names": None}, {}, "--bands"),
+            ({"image": tiny_image()[:5], "names": None}, {"names": ("B2", "B3")}, "5 bands"),
+            ({"image": tiny_image()[:5], "names": None}, {"names": ("B2", "B2", "B3", "B4", "B11")}, "names"),
+            ({"image": tiny_image()[:2], "names": ("red", "nir")}, {}, "red, nir"),
+            ({"crs": None}, {}, "coordinate reference system"),
+            ({"transform": Affine.identity()}, {}, "geotransform"),
+            ({"image": np.zeros((13, 40, 40), np.uint16)}, {}, "no data"),
+            ({"image": tiny_image() + 1000, "tags": None}, {}, "--offset -1000"),
+            ({}, {"offset": -1000}, "offset"),
+            ({"tags": {"RADIO_ADD_OFFSET": -1000}}, {}, "offset"),
+            ({"tags": {"RADIO_ADD_OFFSET": -500}}, {}, "-500"),
+            ({"tags": {"RADIO_ADD_OFFSET": "yes"}}, {}, "'yes'"),
+            ({"image": tiny_image().astype(np.float32) / 1e4, "tags": None}, {"offset": -1000}, "reflectance"),
+            ({"image": (tiny_image() // 20).astype(np.uint8)}, {}, "digital numbers"),
+            ({"image": tiny_image(dtype="float32") / 100}, {}, "digital numbers"),
+            ({"image": (tiny_image() * 21.0).astype(np.float32)}, {}, "digital numbers"),
+        ],
+    )
+    def test_content(self, changes: dict[str, Any], options: dict[str, Any], noun: str, tiny_scene: Writer) -> None:
+        refuses(tiny_scene(**changes), noun, **options)
+
+    def test_missing_files_other_formats_and_cut_files(self, tiny_scene: Writer, tmp_path: Path) -> None:
         refuses(tmp_path / "none.tif", "no such file")
-
-    def test_other_formats_and_cut_files(self, tiny_scene: Writer, tmp_path: Path) -> None:
         text = tmp_path / "text.tif"
         text.write_text("not an image")
-        refuses(text, "not a readable GeoTIFF")
+        refuses(text, "GeoTIFF")
         path = tiny_scene()
         path.write_bytes(path.read_bytes()[:5000])
-        refuses(path, "not a readable GeoTIFF")
-
-    def test_missing_band(self, tiny_scene: Writer) -> None:
-        path = tiny_scene(image=tiny_image()[:4], names=BANDS[:4])
-        refuses(path, r"no band B11; it has B1, B2, B3, B4\. Choose a model of other bands")
-
-    def test_names_that_are_missing_unknown_or_too_few(self, tiny_scene: Writer) -> None:
-        path = tiny_scene(image=tiny_image()[:5], names=None)
-        refuses(path, "5 bands without names; say what they are, such as --bands")
-        refuses(path, "5 bands, but the names B2, B3; give each its own", names=("B2", "B3"))
-        refuses(path, "5 bands, but the names", names=("B2", "B2", "B3", "B4", "B11"))
-        refuses(tiny_scene(image=tiny_image()[:2], names=("red", "nir")), "bands named red, nir; expected Sentinel-2")
-
-    def test_no_place_on_earth(self, tiny_scene: Writer) -> None:
-        refuses(tiny_scene(crs=None), "no coordinate reference system")
-        refuses(tiny_scene(transform=Affine.identity()), "no geotransform")
-
-    def test_no_data(self, tiny_scene: Writer) -> None:
-        refuses(tiny_scene(image=np.zeros((13, 40, 40), np.uint16)), "no data at all")
-
-    def test_offset_that_nobody_declares(self, tiny_scene: Writer) -> None:
-        refuses(tiny_scene(image=tiny_image() + 1000, tags=None), "Pass --offset 0 or --offset -1000")
-
-    def test_offset_that_contradicts(self, tiny_scene: Writer) -> None:
-        refuses(tiny_scene(), "--offset -1000, but its metadata say 0", offset=-1000)
-        refuses(tiny_scene(tags={"RADIO_ADD_OFFSET": -1000}), "they do not carry it")
-        refuses(tiny_scene(tags={"RADIO_ADD_OFFSET": -500}), "offset -500 is unknown")
-        refuses(tiny_scene(tags={"RADIO_ADD_OFFSET": "yes"}), "offset 'yes', expected 0 or -1000")
-        image = tiny_image().astype(np.float32) / 1e4
-        refuses(tiny_scene(image=image, tags=None), "its values are reflectance", offset=-1000)
-
-    @pytest.mark.parametrize("image", [tiny_image() // 20, tiny_image(dtype="float32") / 100, tiny_image() * 21.0])
-    def test_implausible_range(self, tiny_scene: Writer, image: np.ndarray) -> None:
-        path = tiny_scene(image=image.astype(np.float32 if image.dtype.kind == "f" else np.uint8))
-        refuses(path, "neither reflectance .* nor digital numbers")
+        refuses(path, "GeoTIFF")
 
 
 def write_safe(root: Path, image: np.ndarray, offset: int | None = -1000, level: str = "1C") -> Path:
@@ -200,7 +188,7 @@ class TestFolders:
 
     def test_damaged_safe(self, tmp_path: Path) -> None:
         folder = write_safe(tmp_path, tiny_image(64))
-        refuses(folder, "no band B8; it has B2, B4, B11", bands=("B8",))
+        refuses(folder, "B8", bands=("B8",))
         (folder / "MTD_MSIL1C.xml").write_text("<cut")
         refuses(folder, "not readable")
         (folder / "MTD_MSIL1C.xml").write_text(
@@ -208,17 +196,17 @@ class TestFolders:
         )
         refuses(folder, "different offsets")
         (folder / "MTD_MSIL1C.xml").unlink()
-        refuses(folder, r"no MTD_MSIL1C\.xml")
+        refuses(folder, "MTD_MSIL1C")
         next(folder.glob("GRANULE/*/IMG_DATA/*B11.jp2")).write_text("not an image")
-        refuses(folder, "not a readable JPEG 2000")
+        refuses(folder, "JPEG 2000")
         (tmp_path / "empty.SAFE").mkdir()
-        refuses(tmp_path / "empty.SAFE", "0 granules")
+        refuses(tmp_path / "empty.SAFE", "granules")
 
     def test_landsat(self, tmp_path: Path) -> None:
         stored = np.random.default_rng(0).integers(8000, 20_000, (3, 32, 32)).astype(np.uint16)
         for band, name in zip(stored, ("SR_B2", "SR_B4", "SR_B6"), strict=True):
             write_raster(tmp_path / "LC09" / f"LC09_L2SP_199030_{name}.TIF", band, nodata=0, **GRID)
         assert np.allclose(reflectance(tmp_path / "LC09"), stored * 2.75e-5 - 0.2, atol=1e-6)
-        refuses(tmp_path / "LC09", "no band B12", bands=("B12",))
+        refuses(tmp_path / "LC09", "B12", bands=("B12",))
         (tmp_path / "other").mkdir()
-        refuses(tmp_path / "other", r"neither a \.SAFE folder nor one of Landsat bands")
+        refuses(tmp_path / "other", "Landsat")

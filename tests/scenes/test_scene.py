@@ -1,4 +1,4 @@
-"""Scenes: what is written is read back, and what is no scene is refused with one clear message."""
+"""Scenes: what is written is read back, and what is not a scene is rejected with a clear message."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rasterio.windows import Window
 from tiny import GRID, tiny_image, tiny_label
 
 from ml4ops_helpers.scenes.rasters import SceneError, WindowReader, open_raster, replacing, tile_windows, write_raster
-from ml4ops_helpers.scenes.scene import from_sen1floods11, read_label, read_scene, to_v2
+from ml4ops_helpers.scenes.scene import read_label, read_scene
 from ml4ops_helpers.scenes.sentinel2 import BANDS, merge_label
 
 SPAIN = "sen1floods11/v1.1/data/flood_events/HandLabeled/{0}Hand/Spain_7370579_{0}Hand.tif"
@@ -77,7 +77,7 @@ class TestReadScene:
 
     def test_undeclared_offset_is_refused_until_it_is_declared(self, tiny_scene):
         path = tiny_scene(image=tiny_image() + 1000, tags=None)
-        with pytest.raises(SceneError, match=r"EMSR1_AOI1\.tif: .*pass offset=-1000"):
+        with pytest.raises(SceneError, match=r"EMSR1_AOI1\.tif: .*offset=-1000"):
             read_scene(path, "rgb")
         assert read_scene(path, "rgb", offset=-1000).offset == -1000
         assert read_scene(path, "rgb", offset=0).offset == 0
@@ -85,7 +85,7 @@ class TestReadScene:
     def test_offset_is_judged_even_when_the_window_alone_could_not(self, tiny_scene):
         image = tiny_image() + 1000
         image[:, :8, :8] = 0
-        with pytest.raises(SceneError, match="pass offset=-1000"):
+        with pytest.raises(SceneError, match="offset=-1000"):
             read_scene(tiny_scene(image=image, tags=None), window=Window(0, 0, 8, 8))
 
     def test_cloudy_scene_without_offset_is_not_mistaken_for_one_with_it(self, tiny_scene):
@@ -94,33 +94,37 @@ class TestReadScene:
         assert read_scene(tiny_scene(image=image, tags=None)).offset == 0
 
 
-REFUSED = {
-    "twelve bands": ({"image": tiny_image()[:12], "names": None}, r"12 bands without names, expected 13"),
-    "unknown band name": ({"names": [*BANDS[:12], "NIR"]}, r"one Sentinel-2 name a band"),
-    "band named twice": ({"names": [*BANDS[:12], "B1"]}, r"one Sentinel-2 name a band"),
-    "reflectance as float": ({"image": tiny_image().astype("float32") / 10_000}, r"float32 values; expected digital"),
-    "NaN": ({"image": np.full((13, 8, 8), np.nan, "float32"), "nodata": None}, r"float32 values, with NaN"),
-    "8-bit": ({"image": (tiny_image() // 20).astype("uint8")}, r"uint8 values"),
-    "8-bit kept in 16": ({"image": tiny_image() // 20}, r"values \d+ to 149, .* are no digital numbers"),
-    "negative": ({"image": tiny_image(dtype="int16") - 2000}, r"are no digital numbers"),
-    "too large": ({"image": tiny_image() * 20}, r"are no digital numbers"),
-    "no CRS": ({"crs": None}, r"no coordinate reference system"),
-    "no transform": ({"transform": Affine.identity()}, r"no geotransform"),
-    "all zero": ({"image": np.zeros((13, 8, 8), "uint16")}, r"no data at all"),
-    "offset +1000": ({"tags": {"RADIO_ADD_OFFSET": 1000}}, r"RADIO_ADD_OFFSET 1000 is unknown"),
-    "offset no number": ({"tags": {"RADIO_ADD_OFFSET": "yes"}}, r"RADIO_ADD_OFFSET is 'yes'"),
-    "offset declared, absent": ({"tags": {"RADIO_ADD_OFFSET": -1000}}, r"the values do not carry it"),
+REJECTED = {
+    "twelve bands": ({"image": tiny_image()[:12], "names": None}, "12 bands"),
+    "unknown band name": ({"names": [*BANDS[:12], "NIR"]}, "NIR"),
+    "duplicate band": ({"names": [*BANDS[:12], "B1"]}, "B11, B1;"),
+    "reflectance as float": ({"image": tiny_image().astype("float32") / 10_000}, "float32"),
+    "NaN": ({"image": np.full((13, 8, 8), np.nan, "float32"), "nodata": None}, "NaN"),
+    "8-bit": ({"image": (tiny_image() // 20).astype("uint8")}, "uint8"),
+    "8-bit kept in 16": ({"image": tiny_image() // 20}, "digital numbers"),
+    "negative": ({"image": tiny_image(dtype="int16") - 2000}, "digital numbers"),
+    "too large": ({"image": tiny_image() * 20}, "digital numbers"),
+    "no CRS": ({"crs": None}, "coordinate reference system"),
+    "no transform": ({"transform": Affine.identity()}, "geotransform"),
+    "all zero": ({"image": np.zeros((13, 8, 8), "uint16")}, "no data"),
+    "offset +1000": ({"tags": {"RADIO_ADD_OFFSET": 1000}}, "RADIO_ADD_OFFSET 1000"),
+    "offset not a number": ({"tags": {"RADIO_ADD_OFFSET": "yes"}}, "'yes'"),
+    "offset declared, absent": ({"tags": {"RADIO_ADD_OFFSET": -1000}}, "RADIO_ADD_OFFSET -1000"),
+    "band that the file lacks": ({"image": tiny_image()[1:4], "names": BANDS[1:4]}, "B11"),
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_what_is_no_scene_is_refused(case, tiny_scene):
-    changes, message = REFUSED[case]
-    with pytest.raises(SceneError, match=rf"EMSR1_AOI1\.tif: .*{message}"):
-        read_scene(tiny_scene(**changes))
+class TestRejected:
+    @pytest.mark.parametrize("case", REJECTED)
+    def test_content(self, case, tiny_scene):
+        changes, noun = REJECTED[case]
+        with pytest.raises(SceneError, match=rf"EMSR1_AOI1\.tif: .*{noun}"):
+            read_scene(tiny_scene(**changes), "bgriswir" if case == "band that the file lacks" else None)
 
+    def test_argument_against_tag(self, tiny_scene):
+        with pytest.raises(SceneError, match="RADIO_ADD_OFFSET"):
+            read_scene(tiny_scene(), offset=-1000)
 
-class TestRefusedFiles:
     def test_missing(self, tmp_path):
         with pytest.raises(SceneError, match=r"none\.tif: no such file"):
             read_scene(tmp_path / "none.tif")
@@ -129,23 +133,14 @@ class TestRefusedFiles:
     def test_truncated(self, kept, tiny_scene):
         path = tiny_scene(image=tiny_image(size=512))
         path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
-        with pytest.raises(SceneError, match=r"EMSR1_AOI1\.tif: not a readable GeoTIFF .*fetch it again"):
+        with pytest.raises(SceneError, match=r"EMSR1_AOI1\.tif: .*GeoTIFF"):
             read_scene(path)
 
     def test_jpeg_renamed(self, tmp_path):
         path = tmp_path / "photo.tif"
         Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(path, format="jpeg")
-        with pytest.raises(SceneError, match=r"photo\.tif: not a readable GeoTIFF"):
+        with pytest.raises(SceneError, match=r"photo\.tif: .*GeoTIFF"):
             read_scene(path)
-
-    def test_band_that_the_file_lacks(self, tiny_scene):
-        path = tiny_scene(image=tiny_image()[1:4], names=BANDS[1:4])
-        with pytest.raises(SceneError, match="no band B8, B11; the file has B2, B3, B4"):
-            read_scene(path, "bgriswir")
-
-    def test_argument_against_tag(self, tiny_scene):
-        with pytest.raises(SceneError, match="offset=-1000 passed, but its tag RADIO_ADD_OFFSET says 0"):
-            read_scene(tiny_scene(), offset=-1000)
 
 
 class TestLabels:
@@ -160,31 +155,31 @@ class TestLabels:
         assert np.array_equal(merge_label(read), label)
 
     @pytest.mark.parametrize(
-        ("changes", "message"),
+        ("changes", "noun"),
         [
-            ({"image": tiny_label(size=16)}, r"16×16 pixels, the image 32×32"),
-            ({"crs": "EPSG:32631"}, r"EPSG:32631, the image EPSG:32630"),
-            ({"transform": GRID["transform"] @ Affine.translation(0, 1)}, r"1\.00 pixels off"),
-            ({"transform": GRID["transform"] @ Affine.scale(1.01)}, r"pixels off"),
+            ({"image": tiny_label(size=16)}, "16×16"),
+            ({"crs": "EPSG:32631"}, "EPSG:32631"),
+            ({"transform": GRID["transform"] @ Affine.translation(0, 1)}, r"1\.00 pixels"),
+            ({"transform": GRID["transform"] @ Affine.scale(1.01)}, "pixels off"),
         ],
     )
-    def test_another_grid_is_refused(self, changes, message, tiny_scene):
+    def test_another_grid_is_rejected(self, changes, noun, tiny_scene):
         path = tiny_scene("label.tif", **{"image": tiny_label(), "names": None, **changes})
-        with pytest.raises(SceneError, match=rf"label\.tif: not on the grid of .*AOI1\.tif: .*{message}"):
+        with pytest.raises(SceneError, match=rf"label\.tif: .*AOI1\.tif: .*{noun}"):
             read_label(path, tiny_scene())
 
-    @pytest.mark.parametrize("image", [tiny_label() + 1, np.full((32, 32), 4, "uint8"), np.full((32, 32), -1, "int16")])
-    def test_unknown_codes_are_refused(self, image, tiny_scene):
-        with pytest.raises(SceneError, match=r"label\.tif: codes .*expected 0, 1, 2"):
+    @pytest.mark.parametrize(
+        ("image", "noun"),
+        [
+            (tiny_label() + 1, "codes"),
+            (np.full((32, 32), 4, "uint8"), "codes"),
+            (np.full((32, 32), -1, "int16"), "codes"),
+            (np.ones((3, 8, 8), "uint8"), "3 channels"),
+        ],
+    )
+    def test_other_contents_are_rejected(self, image, noun, tiny_scene):
+        with pytest.raises(SceneError, match=rf"label\.tif: {noun}"):
             read_label(tiny_scene("label.tif", image=image, names=None, nodata=None))
-
-    def test_three_channels_are_refused(self, tiny_scene):
-        with pytest.raises(SceneError, match="3 channels, expected 1"):
-            read_label(tiny_scene("label.tif", image=np.ones((3, 8, 8), "uint8"), names=None))
-
-    def test_conversions_by_hand(self):
-        assert to_v2([[0, 1, 2, 3]]).tolist() == [[[0, 1, 1, 2]], [[0, 1, 2, 0]]]
-        assert from_sen1floods11([[-1, 0, 1]]).tolist() == [[[0, 1, 1]], [[0, 1, 2]]]
 
 
 class TestWrite:
@@ -192,20 +187,18 @@ class TestWrite:
     @given(
         st.sampled_from(["uint8", "uint16", "int16", "float32", "float64"]),
         st.tuples(st.integers(1, 4), st.integers(1, 40), st.integers(1, 40)),
-        st.sampled_from(["zstd", "deflate"]),
-        st.sampled_from([16, 256]),
         st.data(),
     )
-    def test_round_trip(self, tmp_path_factory, dtype, shape, compress, tile, data):
+    def test_round_trip(self, tmp_path_factory, dtype, shape, data):
         x = data.draw(arrays(dtype, shape))
         path = tmp_path_factory.mktemp("round") / "x.tif"
-        write_raster(path, x, names=[f"n{i}" for i in range(shape[0])], tile=tile, compress=compress, **GRID)
+        write_raster(path, x, names=[f"n{i}" for i in range(shape[0])], **GRID)
         with open_raster(path) as source:
             assert source.read().tobytes() == x.tobytes()
             assert source.descriptions == tuple(f"n{i}" for i in range(shape[0]))
             assert (source.crs.to_epsg(), source.transform) == (32630, GRID["transform"])
 
-    def test_tiles_and_bands_lie_apart(self, tmp_path):
+    def test_tiles_and_bands_are_stored_separately(self, tmp_path):
         path = write_raster(tmp_path / "x.tif", tiny_image(size=512), **GRID)
         with rasterio.open(path) as source:
             assert source.block_shapes == [(256, 256)] * 13
@@ -229,14 +222,12 @@ class TestWrite:
             assert not (tmp_path / "new" / "a.txt").exists()
         assert [f.name for f in (tmp_path / "new").iterdir()] == ["a.txt"]
 
-    @pytest.mark.parametrize("array", [np.zeros(4), np.zeros((1, 2, 3, 4))])
-    def test_other_dimensions_are_refused(self, array, tmp_path):
-        with pytest.raises(ValueError, match="expected \\(bands, height, width\\)"):
-            write_raster(tmp_path / "x.tif", array, **GRID)
-
-    def test_names_one_a_band(self, tmp_path):
-        with pytest.raises(ValueError, match="one name a band"):
-            write_raster(tmp_path / "x.tif", tiny_image(), names=["B1"], **GRID)
+    @pytest.mark.parametrize(
+        ("array", "names"), [(np.zeros(4), None), (np.zeros((1, 2, 3, 4)), None), (tiny_image(), ["B1"])]
+    )
+    def test_other_dimensions_and_names_are_rejected(self, array, names, tmp_path):
+        with pytest.raises(ValueError, match=r"x\.tif"):
+            write_raster(tmp_path / "x.tif", array, names=names, **GRID)
 
 
 class TestWindows:
@@ -256,47 +247,34 @@ class TestWindows:
             assert (seen == 1).all()
 
     @pytest.mark.parametrize(("size", "stride"), [(33, None), (8, 9), (0, None), (8, 0)])
-    def test_that_would_leave_gaps_are_refused(self, size, stride):
-        with pytest.raises(ValueError, match="do not tile a scene of 32×40"):
+    def test_gaps_are_rejected(self, size, stride):
+        with pytest.raises(ValueError, match="32×40"):
             tile_windows((32, 40), size, stride)
 
 
 class TestWindowReader:
     def test_reads_bands_of_a_window(self, tiny_scene):
-        with WindowReader() as reader:
-            assert np.array_equal(reader.read(tiny_scene()), tiny_image())
-            part = reader.read(tiny_scene(), Window(4, 2, 8, 6), [3, 0])
+        reader = WindowReader()
+        assert np.array_equal(reader.read(tiny_scene()), tiny_image())
+        part = reader.read(tiny_scene(), Window(4, 2, 8, 6), [3, 0])
         assert np.array_equal(part, tiny_image()[[3, 0], 2:8, 4:12])
 
-    def test_keeps_the_files_used_last_open(self, tiny_scene):
+    def test_keeps_the_most_recently_used_files_open(self, tiny_scene):
         paths = [tiny_scene(f"{n}.tif", image=tiny_image(seed=n)) for n in range(3)]
         reader = WindowReader(max_open=2)
         for n in (0, 1, 0, 2):
             assert np.array_equal(reader.read(paths[n]), tiny_image(seed=n))
         assert list(reader._handles) == [str(paths[0]), str(paths[2])]
-        reader.close()
-        assert not reader._handles
-
-    def test_opens_a_file_once(self, tiny_scene, monkeypatch):
-        opened = []
-        real = rasterio.open
-        monkeypatch.setattr(rasterio, "open", lambda *a, **k: opened.append(a) or real(*a, **k))
-        path = tiny_scene()
-        opened.clear()
-        reader = WindowReader()
-        for window in tile_windows((32, 32), 8):
-            reader.read(path, window)
-        assert len(opened) == 1
 
     @pytest.mark.parametrize("window", [Window(25, 0, 8, 8), Window(0, 25, 8, 8), Window(-1, 0, 8, 8)])
-    def test_window_beyond_the_scene_is_refused(self, window, tiny_scene):
-        with pytest.raises(SceneError, match="reaches beyond the scene of 32×32"):
+    def test_window_beyond_the_scene_is_rejected(self, window, tiny_scene):
+        with pytest.raises(SceneError, match="32×32"):
             WindowReader().read(tiny_scene(), window)
 
     def test_unreadable_file_is_named(self, tiny_scene):
         path = tiny_scene()
         path.write_bytes(b"no tiff")
-        with pytest.raises(SceneError, match=r"EMSR1_AOI1\.tif: not a readable GeoTIFF"):
+        with pytest.raises(SceneError, match=r"EMSR1_AOI1\.tif: .*GeoTIFF"):
             WindowReader().read(path)
 
     def test_pickles_without_its_handles(self, tiny_scene):
@@ -317,7 +295,8 @@ class TestWindowReader:
 
     def test_threads_take_turns(self, tiny_scene):
         path, windows = tiny_scene(image=tiny_image(size=256)), tile_windows((256, 256), 16)
-        with WindowReader() as reader, ThreadPoolExecutor(4) as pool:
+        reader = WindowReader()
+        with ThreadPoolExecutor(4) as pool:
             parts = list(pool.map(lambda w: reader.read(path, w), windows))
         image = tiny_image(size=256)
         assert all(np.array_equal(p, image[:, *w.toslices()]) for p, w in zip(parts, windows, strict=True))
@@ -342,12 +321,12 @@ class TestRealFiles:
         assert 0.02 < np.nanmedian(scene.reflectance()) < 0.4
 
     def test_spain_label_must_be_converted(self, real_data):
-        with pytest.raises(SceneError, match=r'codes -1, 0, 1; .*codes="sen1floods11"'):
+        with pytest.raises(SceneError, match="sen1floods11"):
             read_label(real_data / SPAIN.format("Label"), real_data / SPAIN.format("S2"))
 
     def test_tile_with_the_offset_needs_it_declared(self, real_data):
         path = real_data / "terramesh/S2L1C/282D_485L_3_3.tif"
-        with pytest.raises(SceneError, match="pass offset=-1000"):
+        with pytest.raises(SceneError, match="offset=-1000"):
             read_scene(path)
         reflectance = read_scene(path, offset=-1000).reflectance()
         assert reflectance.min() >= 0
@@ -356,5 +335,5 @@ class TestRealFiles:
     def test_tile_without_the_offset_needs_none(self, real_data):
         path = real_data / "terramesh/S2L1C/38D_378R_2_3.tif"
         assert read_scene(path).offset == 0
-        with pytest.raises(SceneError, match="the values do not carry it"):
+        with pytest.raises(SceneError, match="offset"):
             read_scene(path, offset=-1000)

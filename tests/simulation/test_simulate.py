@@ -8,20 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
-from hypothesis.extra import numpy as hnp
 
 from ml4ops_helpers.datasets.catalogues import assert_disjoint, catalogue, load_scene
 from ml4ops_helpers.scenes.sentinel2 import BANDS, WATER, brightness, merge_label, water_index
-from ml4ops_helpers.simulation import landscape, rendering as render, simulate, spectra
+from ml4ops_helpers.simulation import landscape, rendering, simulate, spectra
+from ml4ops_helpers.simulation.events import Event, draw_event
 from ml4ops_helpers.simulation.landscape import drainage, flood_depth, fractal, make_place, rank, stage_for
-from ml4ops_helpers.simulation.simulate import SIZES, draw_event, simulate_scene, to_digital_numbers, write_embedded
+from ml4ops_helpers.simulation.simulate import SIZES, simulate_scene, to_digital_numbers, write_embedded
 
 SIZE = 192
 
 
 @pytest.fixture(scope="module")
-def scene() -> tuple[simulate.Event, simulate.Simulated]:
+def scene() -> tuple[Event, simulate.Simulated]:
     event = draw_event("test", 0, 2, seed=0)
     return event, simulate_scene(event, 0, SIZE, seed=0)
 
@@ -47,7 +46,7 @@ class TestSeed:
         assert not np.array_equal(scene[1].image, other.image)
 
     def test_unknown_profile_is_named(self, tmp_path: Path) -> None:
-        with pytest.raises(ValueError, match="profile 'huge' is unknown; choose smoke, lecture, full"):
+        with pytest.raises(ValueError, match="'huge'"):
             write_embedded(tmp_path, profile="huge")
         assert not any(tmp_path.iterdir())
 
@@ -55,6 +54,7 @@ class TestSeed:
 class TestLayout:
     def test_every_scene_has_its_six_files_on_one_grid(self, root: Path) -> None:
         table = catalogue(root)
+        assert_disjoint(table)
         assert len(table) == sum(events * places for events, places in SIZES["smoke"][0].values())
         for _, row in table.iterrows():
             seen, label = load_scene(row)
@@ -63,16 +63,6 @@ class TestLayout:
             for kind in ("permanent", "truth", "pre", "meta"):
                 assert Path(row[kind]).is_file(), kind
             assert json.loads(Path(row["meta"]).read_text())["radio_add_offset"] == seen.offset
-
-    def test_no_event_in_two_splits(self, root: Path) -> None:
-        assert_disjoint(catalogue(root))
-
-    def test_lecture_is_as_large_as_promised(self) -> None:
-        splits, size = SIZES["lecture"]
-        assert size == 512
-        assert len(splits) == 3
-        assert sum(events for events, _ in splits.values()) >= 12
-        assert sum(events * places for events, places in splits.values()) >= 36
 
     def test_prior_shift(self) -> None:
         flooded = {s: np.mean([draw_event(s, n, 1, 0).flooded for n in range(8)]) for s in ("train", "test")}
@@ -147,9 +137,8 @@ class TestLandscape:
         assert ((low > 0) <= (high > 0)).all()
         assert (high >= low).all()
 
-    @settings(deadline=None, max_examples=20)
-    @given(hnp.arrays(np.float64, (6, 7), elements=st.floats(-1e3, 1e3)))
-    def test_ranks_are_a_permutation(self, values: np.ndarray) -> None:
+    def test_ranks_of_ties_are_a_permutation(self) -> None:
+        values = np.random.default_rng(0).integers(0, 9, (6, 7))
         assert set(np.round(rank(values).ravel() * values.size).astype(int)) == set(range(values.size))
 
     def test_rougher_noise_is_rougher(self) -> None:
@@ -158,14 +147,13 @@ class TestLandscape:
 
 
 class TestOptics:
-    def test_deep_clear_water_is_dark_in_the_infrared(self) -> None:
-        water = spectra.water_reflectance([2.0], [1.0], [0.2], [30.0], np.full((13, 1), 0.3))[:, 0]
-        assert water[BANDS.index("B8")] < 0.005
-        assert water[BANDS.index("B2")] > water[BANDS.index("B4")]
-
-    def test_sediment_brightens_the_red(self) -> None:
-        red = [spectra.water_reflectance([s], [1.0], [0.2], [30.0], np.zeros((13, 1)))[3, 0] for s in (1, 30, 300)]
-        assert red[0] < red[1] < red[2]
+    def test_sediment_brightens_the_red_of_dark_clear_water(self) -> None:
+        clear, mixed, muddy = spectra.water_reflectance(
+            [1.0, 30, 300], np.ones(3), np.full(3, 0.2), np.full(3, 30), np.zeros((13, 3))
+        ).T
+        assert clear[BANDS.index("B8")] < 0.005
+        assert clear[BANDS.index("B2")] > clear[BANDS.index("B4")]
+        assert clear[3] < mixed[3] < muddy[3]
 
     def test_a_film_of_water_shows_its_bottom_in_the_visible_only(self) -> None:
         bottom = np.full((13, 1), 0.3)
@@ -189,8 +177,8 @@ class TestOptics:
         flat = np.full((13, 64, 64), 0.2, np.float32)
         shade = np.zeros((64, 64), np.float32)
         shade[:, 32:] = 40
-        sky = render.Sky(thickness=0 * shade, shadow=shade, high=0 * shade, sidelight=0.1)
-        image = render.sense(np.random.default_rng(0), flat, event.air, sky, event.look)
+        sky = rendering.Sky(thickness=0 * shade, shadow=shade, high=0 * shade, sidelight=0.1)
+        image = rendering.sense(np.random.default_rng(0), flat, event.air, sky, event.look)
         lit, dark = image[:, :, 4:20].mean((1, 2)), image[:, :, 44:60].mean((1, 2))
         assert (dark < lit).all()
         assert dark[1] / dark[7] > lit[1] / lit[7]
@@ -208,7 +196,7 @@ class TestOptics:
 
     def test_coarse_bands_are_blocks(self) -> None:
         band = np.random.default_rng(0).random((60, 60)).astype(np.float32)
-        coarse = render._resample(band, 6, nearest=True)
+        coarse = rendering._resample(band, 6, nearest=True)
         assert np.array_equal(coarse, coarse[::6, ::6].repeat(6, 0).repeat(6, 1))
         assert float(coarse.mean()) == pytest.approx(float(band.mean()), abs=0.01)
 
@@ -227,6 +215,6 @@ def test_water_is_told_from_land_by_an_index(scene) -> None:
     assert np.median(index[clear == WATER]) > np.median(index[clear == 1]) + 0.2
 
 
-def test_every_cover_has_a_make_up() -> None:
-    assert set(render.MAKE_UP) == set(landscape.COVERS)
-    assert {plant for _, _, plant, _ in render.MAKE_UP.values()} <= set(spectra.ENDMEMBERS)
+def test_every_cover_has_a_composition() -> None:
+    assert set(rendering.COMPOSITION) == set(landscape.COVERS)
+    assert {plant for _, _, plant, _ in rendering.COMPOSITION.values()} <= set(spectra.ENDMEMBERS)

@@ -20,7 +20,8 @@ from ml4ops_helpers.models.networks import build_model
 from ml4ops_helpers.models.saved import load_model
 from ml4ops_helpers.scenes.rasters import write_raster
 from ml4ops_helpers.scenes.sentinel2 import WATER
-from ml4ops_helpers.simulation.simulate import draw_event, write_scene
+from ml4ops_helpers.simulation.events import draw_event
+from ml4ops_helpers.simulation.simulate import write_scene
 from ml4ops_helpers.training import loop as training
 from ml4ops_helpers.training.config import CONFIGS, Config
 from ml4ops_helpers.training.loop import train

@@ -16,7 +16,8 @@ from ml4ops_helpers.lesson import trained_model, trained_path
 from ml4ops_helpers.models.common import ModelError
 from ml4ops_helpers.models.networks import Network, build_model
 from ml4ops_helpers.models.saved import save_model
-from ml4ops_helpers.simulation.simulate import draw_event, write_scene
+from ml4ops_helpers.simulation.events import draw_event
+from ml4ops_helpers.simulation.simulate import write_scene
 from ml4ops_helpers.training import tracking
 from ml4ops_helpers.training.config import Config
 from ml4ops_helpers.training.loop import History, train
