@@ -111,7 +111,7 @@ class Lesson:
         text = " ".join(alt.split())
         if len(text) < ALT_LENGTH:
             raise ValueError(f"alt text {text!r} is too short; describe the figure in a sentence")
-        plt.draw_if_interactive()  # loads the backend, without which a figure is shown as text
+        plt.draw_if_interactive()  # type: ignore[no-untyped-call] # loads the backend; without it a figure is text
         display(fig, metadata={"image/png": {"alt": text}})  # type: ignore[no-untyped-call]
         plt.close(fig)
 

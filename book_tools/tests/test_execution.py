@@ -21,7 +21,8 @@ GOOD = (
     "for _ in tqdm(range(3)):\n    pass\nprint('OMP: Info #276: omp_set_nested routine deprecated', file=sys.stderr)",
     "print(list(Path().iterdir()))",
     "import os\n\nprint(os.environ['OMP_NUM_THREADS'], os.environ['ML4OPS_CACHE'])",
-    "from matplotlib.figure import Figure  # nothing on this page loads pyplot\n\nfig = Figure()\nfig.subplots().plot([0, 1])\n"
+    "from matplotlib.figure import Figure  # nothing on this page loads pyplot\n\nfig = Figure()\n"
+    "fig.subplots().plot([0, 1])\n"
     "lesson.figure(fig, alt='A line that rises from zero to one.')",
     "lesson.metric('water IoU', 0.5)\nlesson.finish()",
 )
