@@ -228,7 +228,7 @@ class TestUNet:
         loaded, _ = load_model(save_model(model, tmp_path / "resnet18.safetensors"))
         assert predict_scene(loaded, np.full((5, 40, 50), 0.1)).shape == (3, 40, 50)
 
-    def test_what_it_has_not_is_refused(self) -> None:
+    def test_unknown_encoders_and_other_networks_are_rejected(self) -> None:
         with pytest.raises(ModelError, match="encoder"):
             build_model("unet", encoder="no_such_encoder")
         with pytest.raises(ModelError, match="dropout"):

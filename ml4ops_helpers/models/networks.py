@@ -96,6 +96,7 @@ def build_model(
     *,
     heads: Heads = "classes",
     dropout: float = 0.0,
+    encoder: str | None = None,
     seed: int = 0,
 ) -> Network:
     """Build a network with random weights.
@@ -105,26 +106,32 @@ def build_model(
         bands: a key of ``BAND_SETS`` or band names: those of the images, in order.
         heads: ``classes`` (land, water or cloud) or ``cloud_water`` (cloud or not; water or not).
         dropout: rate at which channels are dropped after each block of the U-Net's decoder, 0 to 1.
+        encoder: a larger encoder for the U-Net, by its name in segmentation-models-pytorch (extra ``encoders``), such
+            as ``resnet18``; without dropout, and without the faster inference of the default encoder.
         seed: of the weights.
 
     Returns:
         The network, in training mode.
 
     Raises:
-        ModelError: a name is unknown, or dropout is set for a network that has none.
+        ModelError: a name is unknown, a package is missing, or dropout is set for a network that has none.
 
     >>> model = build_model("linear", "bgri")
     >>> model(torch.zeros(1, 4, 8, 8)).shape
     torch.Size([1, 3, 8, 8])
     """
-    if dropout and name != "unet":
-        raise ModelError(f"model {name!r} has no dropout; choose unet or dropout 0")
+    if (dropout or encoder) and name != "unet":
+        raise ModelError(f"model {name!r} has no dropout and no encoder; choose unet")
+    if dropout and encoder:
+        raise ModelError(f"the U-Net with encoder {encoder!r} has no dropout; drop one of the two")
     if not 0 <= dropout < 1:
         raise ModelError(f"dropout {dropout} is not a rate; choose 0 ≤ dropout < 1")
     if heads not in HEADS:
         raise ModelError(f"heads {heads!r} are unknown; choose {' or '.join(HEADS)}")
     chosen = list(select_bands(bands))
     config: dict[str, Any] = {"name": name, "bands": chosen, "heads": heads, "dropout": dropout, "seed": seed}
+    if encoder:
+        config["encoder"] = encoder
     features, outputs = Features(chosen), len(HEADS[heads])
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -133,11 +140,25 @@ def build_model(
                 body: nn.Module = nn.Conv2d(features.channels, outputs, kernel_size=1)
             case "cnn":
                 body = _cnn(features.channels, outputs)
+            case "unet" if encoder:
+                body = _unet_with(encoder, features.channels, outputs)
             case "unet":
                 body = UNet(features.channels, outputs, dropout)
             case _:
                 raise ModelError(f"model {name!r} is unknown; choose linear, cnn or unet")
     return Network(features, body, config)
+
+
+def _unet_with(encoder: str, channels: int, outputs: int) -> nn.Module:
+    try:
+        import segmentation_models_pytorch as smp
+
+        unet: nn.Module = smp.Unet(encoder, encoder_weights=None, in_channels=channels, classes=outputs)
+    except ImportError as error:
+        raise ModelError(f"encoder {encoder!r}: pip install segmentation-models-pytorch first") from error
+    except KeyError as error:
+        raise ModelError(f"encoder {encoder!r} is unknown to segmentation-models-pytorch; try resnet18") from error
+    return unet
 
 
 def count_parameters(model: nn.Module) -> int:
