@@ -1,4 +1,7 @@
-"""Data sets by name, each as a catalogue with one row a scene. Explained in ``02_explore_the_data``."""
+"""Data sets: the one call for data, and windows of it for training.
+
+Every source ends in one form, a catalogue with one row a scene. Explained in ``02_explore_the_data``.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,21 @@ import hashlib
 import importlib
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 from filelock import FileLock
 
-from ml4ops_helpers.datasets.catalogues import COLUMNS, catalogue, catalogue_row
+from ml4ops_helpers.datasets.catalogues import (
+    COLUMNS,
+    catalogue,
+    catalogue_row,
+)
 from ml4ops_helpers.datasets.folders import cache_dir, data_dir
-from ml4ops_helpers.datasets.sources import TERRAMESH_URL, TILE_OFFSETS, fetch, sen1floods11_files
+from ml4ops_helpers.datasets.sources import TILE_OFFSETS, WORLDFLOODS_URL, fetch, sen1floods11_files, terramesh_files
+from ml4ops_helpers.scenes.rasters import SceneError
 
 Profile = Literal["smoke", "lecture", "full"]
 
@@ -23,31 +32,29 @@ Profile = Literal["smoke", "lecture", "full"]
 def get_dataset(
     source: str | Path = "embedded", *, profile: Profile = "smoke", seed: int = 0, root: Path | str | None = None
 ) -> pd.DataFrame:
-    """Catalogue of a data set, found on disk, made or downloaded.
+    """The one call for data: found on disk, else made or downloaded.
 
     Args:
-        source: ``embedded`` (simulated), ``sen1floods11`` (Bonafilia et al. 2020), ``worldfloods`` (version 2,
-            Portalés-Julià et al. 2023, DOI 10.1038/s41598-023-47595-7; never downloaded), or a folder of your scenes.
+        source: ``embedded`` (simulated), ``sen1floods11``, ``worldfloods``, or a folder of your scenes.
         profile: size of the embedded data set.
         seed: of the embedded data set; the same seed gives the same bytes.
-        root: folder of the data set; default in the data folder or the cache.
+        root: where the data set is kept; default in the data folder or the cache.
+
+    Returns:
+        Its catalogue.
 
     Raises:
         ValueError: the source is neither a name nor a folder.
         DownloadError: it is not on disk and cannot be downloaded.
-        SceneError: there are no scenes.
     """
     folder = None if root is None else Path(root)
     match source:
         case "embedded":
             return catalogue(_embedded(profile, seed, folder))
         case "sen1floods11":
-            chips = sen1floods11_files(root=folder).items()
-            rows = [catalogue_row("test", chip, image=image, label=label) for chip, (image, label) in chips]
-            return pd.DataFrame(rows, columns=list(COLUMNS))
+            return sen1floods11(folder)
         case "worldfloods":
-            folders = [folder] if folder else [data_dir() / source, cache_dir() / source]
-            return catalogue(next((place for place in folders if place.is_dir()), folders[0]))
+            return worldfloods(root=folder)
     if not Path(source).is_dir():
         raise ValueError(f"{source}: not embedded, sen1floods11, worldfloods or a folder of scenes")
     return catalogue(source)
@@ -58,7 +65,7 @@ SIMULATOR = (
     *("scenes/sentinel2", "scenes/rasters", "simulation/spectra", "simulation/landscape"),
     *("simulation/rendering", "simulation/events", "simulation/simulate"),
 )
-"""Modules on which the bytes of the embedded data set depend."""
+"""Modules that determine the bytes of the embedded data set."""
 
 
 def _embedded(profile: str, seed: int, root: Path | None) -> Path:
@@ -76,7 +83,7 @@ def _embedded(profile: str, seed: int, root: Path | None) -> Path:
 
 
 def _statements(module: Path) -> str:
-    """Code of a module without comments and docstrings, which change no byte of the data."""
+    """What a module does, without its comments and docstrings: those change no byte of the data."""
     tree = ast.parse(module.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
@@ -85,9 +92,9 @@ def _statements(module: Path) -> str:
 
 
 def _make(folder: Path, name: str, profile: str, seed: int) -> None:
-    """Simulate into a temporary folder; rename it when it is complete, remove it on an error."""
+    """Simulate into a temporary folder; rename it when it is whole, remove it when not."""
     temporary = folder.with_name(f".{name}.part")
-    shutil.rmtree(temporary, ignore_errors=True)  # left by a killed run
+    shutil.rmtree(temporary, ignore_errors=True)  # of a run that was killed
     try:
         simulate = importlib.import_module("ml4ops_helpers.simulation.simulate")
         simulate.write_embedded(temporary, profile=profile, seed=seed, workers=os.cpu_count() or 1)
@@ -96,17 +103,59 @@ def _make(folder: Path, name: str, profile: str, seed: int) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def terramesh() -> pd.DataFrame:
-    """Catalogue of the two TerraMesh tiles, split ``test``: samples published by IBM's terramind (Apache-2.0).
+def sen1floods11(root: Path | None = None, chips: Sequence[str] | None = None) -> pd.DataFrame:
+    """Catalogue of Sen1Floods11 chips, split ``test``; see ``sources.sen1floods11_files``."""
+    found = sen1floods11_files(chips, root)
+    rows = [catalogue_row("test", chip, image=image, label=label) for chip, (image, label) in found.items()]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
-    It has additional columns: ``offset``, and the files ``dem`` (metres) and ``lulc`` (class 1 is water).
+
+def terramesh(root: Path | None = None) -> pd.DataFrame:
+    """Catalogue of the two TerraMesh tiles, split ``test``, with columns ``offset``, ``dem`` and ``lulc`` besides."""
+    rows: list[dict[str, Any]] = [
+        catalogue_row("test", tile, image=files["S2L1C"])
+        | {"offset": TILE_OFFSETS[tile], "dem": str(files["DEM"]), "lulc": str(files["LULC"])}
+        for tile, files in terramesh_files(root).items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def worldfloods(
+    names: Mapping[str, Sequence[str]] | None = None,
+    *,
+    root: Path | None = None,
+    base_url: str = WORLDFLOODS_URL,
+    sha256: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
+    """Catalogue of WorldFloods version 2 (Portalés-Julià et al. 2023, DOI 10.1038/s41598-023-47595-7; CC BY-NC 4.0).
+
+    Args:
+        names: scenes to fetch by split, such as ``{"test": ["EMSR264_18MIANDRIVAZODETAIL_DEL_v2"]}``; default: list
+            what is on disk.
+        root: folder of the data set; default ``worldfloods`` in the data folder, then in the cache.
+        base_url: where it is published, about 76 GB in all.
+        sha256: hashes by path at the source, such as ``test/S2/….tif``.
 
     Raises:
-        DownloadError: a file is not on disk and cannot be downloaded.
+        DownloadError: a scene is not on disk and cannot be downloaded.
+        SceneError: nothing is asked and nothing is on disk.
     """
-    rows: list[dict[str, Any]] = []
-    for tile, offset in TILE_OFFSETS.items():
-        names = [f"{kind}/{tile}.tif" for kind in ("S2L1C", "DEM", "LULC")]
-        image, dem, lulc = fetch("terramesh", names, TERRAMESH_URL).values()
-        rows.append(catalogue_row("test", tile, image=image) | {"offset": offset, "dem": str(dem), "lulc": str(lulc)})
-    return pd.DataFrame(rows)
+    if names is None:
+        folders = [root] if root else [data_dir() / "worldfloods", cache_dir() / "worldfloods"]
+        found = next((folder for folder in folders if folder.is_dir()), None)
+        if found is None:
+            raise SceneError(f"{folders[0]}: no WorldFloods here; put it in place, or name the scenes to download")
+        return catalogue(found)
+    kinds = {
+        "image": "S2/{}.tif",
+        "label": "gt/{}.tif",
+        "permanent": "PERMANENTWATERJRC/{}.tif",
+        "meta": "meta/{}.json",
+    }
+    rows = []
+    for split, scenes in names.items():
+        for name in scenes:
+            wanted = {key: f"{split}/{kind.format(name)}" for key, kind in kinds.items()}
+            paths = fetch("worldfloods", wanted.values(), base_url, root, sha256 or {})
+            rows.append(catalogue_row(split, name, **{key: paths[file] for key, file in wanted.items()}))
+    return pd.DataFrame(rows, columns=list(COLUMNS))

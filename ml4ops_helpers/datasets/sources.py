@@ -1,26 +1,31 @@
-"""Published data sets: files that are found on disk, else downloaded and checked.
+"""Where files come from: downloads that resume and are checked, and the published data sets.
 
-Explained in ``02_explore_the_data`` and on the data card.
+Nothing is downloaded that is already on disk. Explained in ``02_explore_the_data`` and on the data card.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pooch
 import requests
+from filelock import FileLock
 
 from ml4ops_helpers.datasets.folders import cache_dir, data_dir
 
 SEN1FLOODS11_URL = "https://storage.googleapis.com/sen1floods11"
 TERRAMESH_URL = "https://raw.githubusercontent.com/IBM/terramind/main/examples"
+WORLDFLOODS_URL = "https://huggingface.co/datasets/isp-uv-es/WorldFloodsv2/resolve/main"
 
 HAND_LABELLED = "v1.1/data/flood_events/HandLabeled"
+TILES = ("282D_485L_3_3", "38D_378R_2_3")
 TILE_OFFSETS = {"282D_485L_3_3": -1000, "38D_378R_2_3": 0}
-"""``RADIO_ADD_OFFSET`` of the two TerraMesh tiles, whose files do not declare it."""
+"""``RADIO_ADD_OFFSET`` of the two TerraMesh tiles, whose files do not say it."""
 
 SHA256: dict[str, str] = {
     f"{HAND_LABELLED}/S2Hand/Spain_7370579_S2Hand.tif":
@@ -36,30 +41,60 @@ SHA256: dict[str, str] = {
 }  # fmt: skip
 """SHA-256 of the published files that the book uses, by their path at the source."""
 
-ATTEMPTS = 3
-"""Times that a download is tried."""
 
-pooch.get_logger().setLevel("WARNING")  # else a page shows its downloads as if they were errors
+pooch.get_logger().setLevel("WARNING")  # else a page shows, as if something were wrong, what it downloads
 
 
 class DownloadError(OSError):
-    """A download failed; the message names the source, says what is wrong and what to do."""
+    """A download failed; the message names the source, what is wrong and what to do."""
 
 
 def _download_dir() -> Path:
-    """``ML4OPS_DATA``, or the cache if that is read-only (also for root, who could write there)."""
+    """``ML4OPS_DATA`` unless it is read-only (for root too, whom the system would let write), else the cache."""
     folder = data_dir()
     if folder.is_dir() and not (os.access(folder, os.W_OK) and folder.stat().st_mode & 0o222):
         return cache_dir()
     return folder
 
 
+@dataclass(frozen=True)
+class _Resume:
+    """A pooch downloader that keeps what came in ``part`` and asks for the rest after a cut connection."""
+
+    part: Path
+    attempts: int = 5
+
+    def __call__(self, url: str, output_file: str, pooch: object, check_only: bool | None = False) -> None:
+        for attempt in range(self.attempts):
+            try:
+                self._continue(url)
+                break
+            except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError):
+                if attempt == self.attempts - 1 or not self.part.exists():
+                    raise
+        self.part.replace(output_file)
+
+    def _continue(self, url: str) -> None:
+        start = self.part.stat().st_size if self.part.exists() else 0
+        headers = {"Range": f"bytes={start}-", "Accept-Encoding": "identity"} if start else {}
+        with requests.get(url, headers=headers, stream=True, timeout=(10, 60)) as answer:
+            if answer.status_code == requests.codes.requested_range_not_satisfiable:
+                return  # the part already holds the whole file; its hash decides
+            answer.raise_for_status()
+            resumed = answer.status_code == requests.codes.partial_content
+            with self.part.open("ab" if resumed else "wb") as sink:
+                for block in answer.iter_content(1 << 14):  # a cut loses at most one block
+                    sink.write(block)
+
+
 def download(url: str, path: Path, *, source: str, sha256: str | None = None) -> Path:
-    """Fetch a file unless it is there; a cut connection is tried again, a wrong file is rejected.
+    """Fetch a file unless it is there; a cut connection is resumed, a wrong file is refused and removed.
+
+    A part that was left by an interrupted run is resumed too, when ``sha256`` can tell that the whole is right.
 
     Args:
-        url: of the file.
-        path: where it is written, once it is complete and checked.
+        url: where it is.
+        path: where it goes; it appears there only when it is whole and checked.
         source: name of the data set, for messages.
         sha256: the hash it must have.
 
@@ -69,36 +104,48 @@ def download(url: str, path: Path, *, source: str, sha256: str | None = None) ->
     Raises:
         DownloadError: the source cannot be reached, has no such file, or sends another file.
     """
-    for attempt in range(ATTEMPTS):
-        if path.exists():
-            break
+    if path.exists():
+        return path
+    part = path.with_name(f".{path.name}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(_lock_file(path)):
+        if sha256 is None:
+            part.unlink(missing_ok=True)
         try:
-            pooch.retrieve(url, sha256, fname=path.name, path=path.parent)
+            pooch.retrieve(url, sha256, fname=path.name, path=path.parent, downloader=_Resume(part))
         except requests.HTTPError as error:
             raise DownloadError(f"{source}: {url} answered {error}; check the name of the file") from None
         except requests.RequestException as error:
-            if attempt < ATTEMPTS - 1:
-                continue
             raise DownloadError(
                 f"{source}: {url} cannot be reached or broke off ({type(error).__name__}); check the network and run "
                 "again, or put the file in place and set ML4OPS_DATA"
             ) from None
         except ValueError:
             raise DownloadError(
-                f"{source}: {url} sent a file with another SHA-256 than {sha256}; try again: if it persists, the "
-                "source has changed"
+                f"{source}: {url} sent a file with another SHA-256 than {sha256}; it was removed. "
+                "Try again; if it persists, the source has changed"
             ) from None
     return path
 
 
-def fetch(source: str, files: Iterable[str], base_url: str, root: Path | None = None) -> dict[str, Path]:
-    """Find files of a data set on disk, or download them; without a hash in ``SHA256``, with a warning.
+def _lock_file(path: Path) -> Path:
+    """One lock a file, apart from the data: the name is a hash of the path."""
+    folder = cache_dir() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}.lock"
+
+
+def fetch(
+    source: str, files: Iterable[str], base_url: str, root: Path | None, sha256: Mapping[str, str] | None = None
+) -> dict[str, Path]:
+    """Find files of a data set on disk, or download them.
 
     Args:
         source: name of the data set and of its folder in the data folder.
-        files: paths at the source, also used on disk.
-        base_url: prefix of the paths.
+        files: paths at the source, which are kept on disk.
+        base_url: what comes before them.
         root: folder of the data set; default in ``ML4OPS_DATA``, then in the cache.
+        sha256: hashes by path; a file that has none is taken as it comes, with a warning.
 
     Returns:
         Path on disk of each file.
@@ -106,25 +153,29 @@ def fetch(source: str, files: Iterable[str], base_url: str, root: Path | None = 
     Raises:
         DownloadError: a file is not on disk and cannot be downloaded.
     """
+    hashes = SHA256 if sha256 is None else sha256
     folders = [root] if root else [data_dir() / source, cache_dir() / source]
     found = {}
     for file in files:
         path = next((folder / file for folder in folders if (folder / file).exists()), None)
         if path is None:
-            if file not in SHA256:
-                warnings.warn(f"{source}: no SHA-256 is known for {file}; it is not checked", stacklevel=3)
+            if file not in hashes:
+                warnings.warn(f"{source}: no SHA-256 is known for {file}; it is taken as it comes", stacklevel=3)
             target = (root or _download_dir() / source) / file
-            path = download(f"{base_url}/{file}", target, source=source, sha256=SHA256.get(file))
+            path = download(f"{base_url}/{file}", target, source=source, sha256=hashes.get(file))
         found[file] = path
     return found
 
 
-def sen1floods11_files(chips: Sequence[str] | None = None, root: Path | None = None) -> dict[str, tuple[Path, Path]]:
+def sen1floods11_files(
+    chips: Sequence[str] | None = None, root: Path | None = None, base_url: str = SEN1FLOODS11_URL
+) -> dict[str, tuple[Path, Path]]:
     """Image and label of Sen1Floods11 chips (Bonafilia et al. 2020, DOI 10.1109/CVPRW50498.2020.00113).
 
     Args:
         chips: names such as ``Spain_7370579``; default those on disk, or the one whose hash is pinned.
         root: folder of the data set; default in ``ML4OPS_DATA``, then in the cache.
+        base_url: the public bucket.
 
     Raises:
         DownloadError: a chip is not on disk and cannot be downloaded.
@@ -136,6 +187,21 @@ def sen1floods11_files(chips: Sequence[str] | None = None, root: Path | None = N
     found = {}
     for chip in chips:
         image, label = (f"{HAND_LABELLED}/{kind}/{chip}_{kind}.tif" for kind in ("S2Hand", "LabelHand"))
-        paths = fetch("sen1floods11", (image, label), SEN1FLOODS11_URL, root)
+        paths = fetch("sen1floods11", (image, label), base_url, root)
         found[chip] = paths[image], paths[label]
     return found
+
+
+def terramesh_files(root: Path | None = None, base_url: str = TERRAMESH_URL) -> dict[str, dict[str, Path]]:
+    """The two TerraMesh tiles: by tile, the files ``S2L1C``, ``DEM`` (metres) and ``LULC`` (class 1 is water).
+
+    Args:
+        root: folder of the tiles; default in ``ML4OPS_DATA``, then in the cache.
+        base_url: the samples that IBM's terramind publishes (Apache-2.0).
+
+    Raises:
+        DownloadError: a file is not on disk and cannot be downloaded.
+    """
+    names = {(tile, kind): f"{kind}/{tile}.tif" for tile in TILES for kind in ("S2L1C", "DEM", "LULC")}
+    paths = fetch("terramesh", names.values(), base_url, root)
+    return {tile: {kind: paths[names[tile, kind]] for kind in ("S2L1C", "DEM", "LULC")} for tile in TILES}
