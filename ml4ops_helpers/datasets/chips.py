@@ -13,7 +13,7 @@ from ml4ops_helpers.datasets.catalogues import load_scene
 from ml4ops_helpers.datasets.folders import data_dir
 from ml4ops_helpers.datasets.loaders import terramesh
 from ml4ops_helpers.datasets.sources import DownloadError, sen1floods11_files
-from ml4ops_helpers.scenes.rasters import open_raster
+from ml4ops_helpers.scenes.rasters import SceneError, open_raster
 from ml4ops_helpers.scenes.scene import Scene, from_sen1floods11, read_label, read_scene
 from ml4ops_helpers.scenes.sentinel2 import INVALID, LAND, QUANTIFICATION, WATER, Codes, merge_label
 
@@ -49,9 +49,17 @@ def load_chip_40m(path: Path) -> tuple[Scene, Codes]:
 
     Returns:
         The scene, with the bands of ``CHIP_40M_BANDS``, and its label, version 2.
+
+    Raises:
+        SceneError: the file is missing or holds something else.
     """
-    with np.load(path, allow_pickle=False) as file:
-        image, label = file["image"].astype(np.float32), from_sen1floods11(file["label"])
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            image, label = file["image"].astype(np.float32), from_sen1floods11(file["label"])
+        if image.shape != (len(CHIP_40M_BANDS), *label.shape[1:]):
+            raise ValueError(f"image {image.shape}, label {label.shape[1:]}")
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise SceneError(f"{path}: not a 40 m chip with image and label ({error}); fetch it again") from error
     numbers, valid = np.round(image * QUANTIFICATION).astype(np.int32), (image != 0).any(axis=0)
     return Scene(numbers, CHIP_40M_BANDS, CRS(), Affine.scale(40, -40), valid, 0, path), label
 
