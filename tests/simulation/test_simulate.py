@@ -64,6 +64,15 @@ class TestLayout:
                 assert Path(row[kind]).is_file(), kind
             assert json.loads(Path(row["meta"]).read_text())["radio_add_offset"] == seen.offset
 
+    def test_no_event_in_two_splits(self, root: Path) -> None:
+        assert_disjoint(catalogue(root))
+
+    def test_lecture_is_as_large_as_promised(self) -> None:
+        splits, size = SIZES["lecture"]
+        assert (len(splits), size) == (3, 512)
+        assert sum(events for events, _ in splits.values()) >= 12
+        assert sum(events * places for events, places in splits.values()) >= 36
+
     def test_prior_shift(self) -> None:
         flooded = {s: np.mean([draw_event(s, n, 1, 0).flooded for n in range(8)]) for s in ("train", "test")}
         assert flooded["test"] > 3 * flooded["train"]
