@@ -6,7 +6,6 @@ Exit code 0: done; 1: a page or check failed; 2: wrong usage or input.
 from __future__ import annotations
 
 import argparse
-import ast
 import os
 import signal
 import sys
@@ -74,6 +73,7 @@ def _add_run(commands: Commands) -> None:
 def _run(options: argparse.Namespace) -> int:
     from .display import Progress
     from .pages import PageError, find_pages
+    from .parameter_cells import parse_value
     from .reports import summary, write_reports
     from .runner import Outcome, count_cores, run_pages
 
@@ -208,22 +208,6 @@ def _report(outcome: Outcome) -> None:
     print(f"{outcome.state:>9}  {outcome.seconds:7.1f} s  {outcome.page}", flush=True)
     if outcome.message:
         print(outcome.message, file=sys.stderr, flush=True)
-
-
-def parse_value(text: str) -> str | int | float | bool:
-    """A parameter's value as written on the command line.
-
-    Args:
-        text: a Python literal, ``true`` or ``false``; anything else is a text.
-
-    >>> [parse_value(t) for t in ("3", "0.5", "true", "smoke", "'3'")]
-    [3, 0.5, True, 'smoke', '3']
-    """
-    try:
-        value = ast.literal_eval(text.title() if text in ("true", "false") else text)
-    except (ValueError, SyntaxError):
-        return text
-    return value if isinstance(value, str | int | float | bool) else text
 
 
 def _add_site(commands: Commands) -> None:

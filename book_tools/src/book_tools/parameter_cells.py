@@ -1,4 +1,4 @@
-"""Other defaults in the parameters cell of a page."""
+"""Parameters of a page: values from the command line, other defaults in its parameters cell."""
 
 from __future__ import annotations
 
@@ -44,3 +44,19 @@ def set_defaults(source: str, values: Mapping[str, Value]) -> str:
         new = lines[first][: old.col_offset] + repr(values[name.id]).encode() + lines[last][old.end_col_offset :]
         lines[first : last + 1] = [new]
     return b"\n".join(lines).decode()
+
+
+def parse_value(text: str) -> Value:
+    """A parameter's value as written on the command line.
+
+    Args:
+        text: a Python literal, ``true`` or ``false``; anything else is a text.
+
+    >>> [parse_value(t) for t in ("3", "0.5", "true", "smoke", "'3'")]
+    [3, 0.5, True, 'smoke', '3']
+    """
+    try:
+        value = ast.literal_eval(text.title() if text in ("true", "false") else text)
+    except (ValueError, SyntaxError):
+        return text
+    return value if isinstance(value, str | int | float | bool) else text
