@@ -82,7 +82,7 @@ def test_wrong_usage_exits_with_two(capsys):
         with pytest.raises(SystemExit) as raised:
             commands.main(arguments)
         assert raised.value.code == 2
-    assert "'0'" in capsys.readouterr().err
+    assert "'0' is not a positive integer" in capsys.readouterr().err
 
 
 def test_site_builds_or_checks(monkeypatch, tmp_path, capsys):
