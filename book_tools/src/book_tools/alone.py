@@ -79,7 +79,7 @@ def check_alone(pages: Sequence[Page], python: str, runtime: Path | None = None,
     temporary = tempfile.TemporaryDirectory(prefix="ml4ops-alone-", ignore_cleanup_errors=True)
     with temporary as folder, ThreadPoolExecutor(jobs) as pool:
         environment = Path(folder) / "environment"
-        _call(UV, "venv", "--quiet", "--python", python, str(environment))
+        _call(UV, "venv", "--quiet", "--seed", "--python", python, str(environment))  # pip, as every learner has it
         _call(UV, "build", "--quiet", "--wheel", "--out-dir", str(environment / "wheel"), str(root))
         if runtime:
             install_runtime(environment, runtime)
