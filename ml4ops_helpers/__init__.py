@@ -14,8 +14,6 @@ RECORD_MIME = "application/vnd.ml4ops.lesson+json"
 _SETTINGS = {
     # On Linux torch takes memory in large pages: a network on a scene needs up to a third less time.
     "THP_MEM_ALLOC_ENABLE": "1",
-    # Threads of OpenMP sleep while they wait; by default they spin, which on a busy machine takes most of its time.
-    "OMP_WAIT_POLICY": "PASSIVE",
     # Nothing is reported to anybody: https://consoledonottrack.com, and libraries that have names of their own.
     "DO_NOT_TRACK": "1",
     "DVC_NO_ANALYTICS": "1",
