@@ -13,9 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from . import PROFILES, __version__
+
+if TYPE_CHECKING:
+    from ml4ops_helpers.scenes import Reading
 
 Command = Callable[[argparse.Namespace], None]
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # it has no public name
@@ -26,7 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ml4ops", description="Map floods from Sentinel-2 and Landsat scenes.")
     parser.add_argument("--version", action="version", version=f"ml4ops {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_simulate, _add_train, _add_map, _add_predict, _add_project):
+    for add in (_add_simulate, _add_train, _add_inspect, _add_map, _add_predict, _add_project):
         add(commands)
     return parser
 
@@ -111,8 +114,36 @@ def _add_mapping(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threshold", type=_share, metavar="P", help="lowest probability of water; default: the model's"
     )
-    parser.add_argument("--bands", help="bands of a GeoTIFF: a named set, landsat, or B2,B3,…; default: as in the file")
-    parser.add_argument("--offset", type=int, choices=(0, -1000), help="RADIO_ADD_OFFSET, if the file has none")
+    _add_reading(parser)
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    """Options of all commands that read scenes, and what is assumed without them."""
+    group = parser.add_argument_group(
+        "how scenes are read",
+        "A file's own names, scales, tags and masks decide; what they leave open is taken from the values only where "
+        "these leave no doubt, and reported. Otherwise the scene is refused, with the option that settles it.",
+    )
+    group.add_argument(
+        "--bands",
+        metavar="NAMES",
+        help="bands of a raster file, in order: B2,B3,… or l1c, l2a, eurosat, landsat8, landsat7; with a sensor, "
+        "landsat8:red,nir08; layers of other kinds by any other name (l2a,SCL)",
+    )
+    group.add_argument(
+        "--offset", type=int, choices=(0, -1000), help="what is added to digital numbers (RADIO_ADD_OFFSET)"
+    )
+    group.add_argument("--scale", type=_size, metavar="N", help="stored value of a reflectance of 1, such as 10000")
+    group.add_argument(
+        "--quality", action="store_true", help="leave out what SCL, QA_PIXEL or Fmask calls cloud or shadow"
+    )
+
+
+def _reading(options: argparse.Namespace) -> Reading:
+    from ml4ops_helpers.scenes import parse_bands
+
+    names = parse_bands(options.bands) if options.bands else None
+    return {"names": names, "offset": options.offset, "scale": options.scale, "quality": options.quality}
 
 
 def _add_map(commands: Commands) -> None:
@@ -136,12 +167,11 @@ def _add_map(commands: Commands) -> None:
 
 def _map(options: argparse.Namespace) -> None:
     from ml4ops_helpers.mapping import MapOptions, map_event
-    from ml4ops_helpers.scenes import parse_bands
 
-    names = ("model", "threshold", "offset", "permanent", "min_area", "simplify", "area_factor", "area_level")
+    names = ("model", "threshold", "permanent", "min_area", "simplify", "area_factor", "area_level")
     chosen = MapOptions(
         **{name: getattr(options, name) for name in names},
-        bands=parse_bands(options.bands) if options.bands else None,
+        reading=_reading(options),
         days=tuple(options.dates) if options.dates else None,
     )
     made = map_event(options.pre, options.post, options.out, chosen)
@@ -176,7 +206,9 @@ def _share(text: str) -> float:
 
 def _add_predict(commands: Commands) -> None:
     parser = commands.add_parser("predict", help="map scenes: classes and probability of water")
-    parser.add_argument("scenes", nargs="+", metavar="SCENE", help="GeoTIFF, .SAFE folder or folder of Landsat bands")
+    parser.add_argument(
+        "scenes", nargs="+", metavar="SCENE", help="raster file, .SAFE, or Landsat bands; both as folder, zip or tar"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
     _add_mapping(parser)
     parser.add_argument(
@@ -190,12 +222,35 @@ def _add_predict(commands: Commands) -> None:
 
 def _predict(options: argparse.Namespace) -> None:
     from ml4ops_helpers.mapping.predict import map_files
-    from ml4ops_helpers.scenes import parse_bands
 
-    settings = {name: getattr(options, name) for name in ("model", "threshold", "offset", "engine", "uncertainty")}
-    bands = parse_bands(options.bands) if options.bands else None
-    for products in map_files(options.scenes, options.out, bands=bands, **settings):
+    settings = {name: getattr(options, name) for name in ("model", "threshold", "engine", "uncertainty")}
+    for products in map_files(options.scenes, options.out, report=_say, **settings, **_reading(options)):
         print(*(path for path in (products.class_map, products.water, products.uncertainty) if path))
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _add_inspect(commands: Commands) -> None:
+    parser = commands.add_parser("inspect", help="say how scenes would be read, and why; compute nothing")
+    parser.add_argument("scenes", nargs="+", type=Path, metavar="SCENE", help="as for predict")
+    parser.add_argument("--model", default="unet", help="whose bands are needed; default: unet")
+    _add_reading(parser)
+    parser.set_defaults(call=_inspect)
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    from ml4ops_helpers.mapping.predict import model_bands
+    from ml4ops_helpers.scenes import inspect
+
+    refused = 0
+    for path in options.scenes:
+        found, problem = inspect(path, model_bands(options.model), **_reading(options))
+        print(path, *(f"  {what:<12}{text}" for what, text in found.items()), sep="\n", flush=True)
+        refused += problem
+    if refused:
+        raise ValueError(f"{refused} of {len(options.scenes)} scenes can't be used as they are")
 
 
 def _add_project(commands: Commands) -> None:

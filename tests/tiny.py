@@ -16,9 +16,11 @@ GRID: dict[str, Any] = {"crs": "EPSG:32630", "transform": Affine(10, 0, 500_000,
 
 
 def tiny_image(size: int = 32, seed: int = 0, dtype: str = "uint16") -> np.ndarray:
-    """Plausible digital numbers of thirteen bands, cirrus dark, without the +1000."""
+    """Plausible digital numbers of thirteen bands, without the +1000: cirrus dark, B8A like B8, blue never dark."""
     image = np.random.default_rng(seed).integers(300, 3000, (len(BANDS), size, size))
     image[BANDS.index("B10")] = np.random.default_rng(seed).integers(5, 60, (size, size))
+    image[BANDS.index("B8A")] = image[BANDS.index("B8")] + 7
+    image[BANDS.index("B2")] += 300
     return image.astype(dtype)
 
 

@@ -15,8 +15,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from ml4ops_helpers.scenes.labels import read_label
 from ml4ops_helpers.scenes.rasters import SceneError, open_raster, tile_windows
-from ml4ops_helpers.scenes.scene import Scene, read_label, read_scene
+from ml4ops_helpers.scenes.scene import Scene, read_scene
 from ml4ops_helpers.scenes.sentinel2 import Codes
 
 SPLITS = ("train", "val", "test")

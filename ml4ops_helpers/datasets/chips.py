@@ -13,8 +13,10 @@ from ml4ops_helpers.datasets.catalogues import load_scene
 from ml4ops_helpers.datasets.folders import data_dir
 from ml4ops_helpers.datasets.loaders import terramesh
 from ml4ops_helpers.datasets.sources import DownloadError, sen1floods11_files
+from ml4ops_helpers.scenes.labels import from_sen1floods11, read_label
 from ml4ops_helpers.scenes.rasters import SceneError, open_raster
-from ml4ops_helpers.scenes.scene import Scene, from_sen1floods11, read_label, read_scene
+from ml4ops_helpers.scenes.scaling import digital_numbers
+from ml4ops_helpers.scenes.scene import Scene, read_scene
 from ml4ops_helpers.scenes.sentinel2 import INVALID, LAND, QUANTIFICATION, WATER, Codes, merge_label
 
 CHIP_40M_BANDS = ("B2", "B3", "B4", "B8", "B10", "B11")
@@ -61,7 +63,8 @@ def load_chip_40m(path: Path) -> tuple[Scene, Codes]:
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise SceneError(f"{path}: not a 40 m chip with image and label ({error}); fetch it again") from error
     numbers, valid = np.round(image * QUANTIFICATION).astype(np.int32), (image != 0).any(axis=0)
-    return Scene(numbers, CHIP_40M_BANDS, CRS(), Affine.scale(40, -40), valid, 0, path), label
+    scaling = digital_numbers(len(CHIP_40M_BANDS))
+    return Scene(numbers, CHIP_40M_BANDS, CRS(), Affine.scale(40, -40), valid, scaling, path), label
 
 
 def real_chips() -> dict[str, tuple[Scene, Codes]]:

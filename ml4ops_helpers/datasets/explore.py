@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from ml4ops_helpers.datasets.catalogues import label_codes, load_labelled
 from ml4ops_helpers.scenes import sentinel2 as s2
-from ml4ops_helpers.scenes.scene import read_label
+from ml4ops_helpers.scenes.labels import read_label
 
 
 def scene_facts(table: pd.DataFrame) -> pd.DataFrame:

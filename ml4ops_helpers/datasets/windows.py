@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ml4ops_helpers.datasets.catalogues import label_codes
-from ml4ops_helpers.scenes.rasters import SceneError, WindowReader, open_raster, tile_windows
-from ml4ops_helpers.scenes.scene import as_version_2, read_label, read_scene
-from ml4ops_helpers.scenes.sentinel2 import band_positions, merge_label, to_reflectance
+from ml4ops_helpers.scenes.labels import as_version_2, read_label
+from ml4ops_helpers.scenes.products import Product, decide
+from ml4ops_helpers.scenes.rasters import SceneError, WindowReader, tile_windows
+from ml4ops_helpers.scenes.sentinel2 import merge_label, select_bands
 
 
 class Windows(Dataset[tuple[Tensor, Tensor]]):
@@ -51,13 +52,15 @@ class Windows(Dataset[tuple[Tensor, Tensor]]):
     ) -> None:
         self.size, self.seed, self.epoch, self.random, self.version = size, seed, 0, stride == "random", version
         self._reader = WindowReader()
-        scenes = {row["image"]: _check(row, bands) for _, row in table.drop_duplicates("image").iterrows()}
+        wanted = select_bands(bands)
+        rows = [row for _, row in table.drop_duplicates("image").iterrows()]
+        scenes = {row["image"]: _check(row, wanted, self._reader) for row in rows}
         if "column" in table:
             places = zip(table["image"], table["row"], table["column"], strict=True)
             self._items = [(scenes[image], Window(column, row, size, size)) for image, row, column in places]
         else:
             step = stride if isinstance(stride, int) else None
-            self._items = [(scene, w) for scene in scenes.values() for w in tile_windows(scene.shape, size, step)]
+            self._items = [(s, w) for s in scenes.values() for w in tile_windows(s.product.shape, size, step)]
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the random places of an epoch; workers must start after it (``persistent_workers=False``)."""
@@ -70,12 +73,12 @@ class Windows(Dataset[tuple[Tensor, Tensor]]):
         scene, window = self._items[index]
         if self.random:
             rng = np.random.default_rng((self.seed, self.epoch, index))
-            row, column = (int(rng.integers(n - self.size + 1)) for n in scene.shape)
+            row, column = (int(rng.integers(n - self.size + 1)) for n in scene.product.shape)
             window = Window(column, row, self.size, self.size)
-        image = self._reader.read(scene.image, window, scene.positions)
+        reflectance = scene.product.read(window)
         label = self._reader.read(scene.label, window)
-        no_data = ((image == 0) | (image == scene.nodata)).all(axis=0)
-        x = np.where(no_data, np.float32(0), to_reflectance(image, scene.offset))
+        no_data = np.isnan(reflectance[0])
+        x = np.nan_to_num(reflectance, copy=False)
         codes = as_version_2(label, label_codes(scene.label))
         y = np.where(no_data, 0, codes if self.version == 2 else merge_label(codes))
         return torch.from_numpy(x), torch.from_numpy(y.astype(np.int64))
@@ -83,24 +86,17 @@ class Windows(Dataset[tuple[Tensor, Tensor]]):
 
 @dataclass(frozen=True)
 class _Checked:
-    """Properties of a scene that reading a window needs."""
+    """A scene that can be read, and its label."""
 
-    image: str
+    product: Product
     label: str
-    shape: tuple[int, int]
-    positions: list[int]
-    offset: int
-    nodata: float
 
 
-def _check(row: pd.Series, bands: str | Sequence[str]) -> _Checked:
-    """Read the label of a scene and the header of its image: a bad file stops the run before it starts."""
+def _check(row: pd.Series, bands: Sequence[str], reader: WindowReader) -> _Checked:
+    """Read the label of a scene, and decide how its image is read: a bad file stops the run before it starts."""
     image, label = row["image"], row["label"]
     if not label:
         raise SceneError(f"{image}: no label; training windows need one in the folder gt")
     read_label(label, image, codes=label_codes(label))
     offset = None if pd.isna(row.get("offset")) else int(row["offset"])
-    corner = read_scene(image, window=Window(0, 0, 1, 1), offset=offset)
-    with open_raster(image) as source:
-        shape, nodata = source.shape, float(source.nodata or 0)
-    return _Checked(image, label, shape, band_positions(bands, corner.bands), corner.offset, nodata)
+    return _Checked(decide(image, bands, reader, offset=offset), label)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ml4ops_helpers.datasets.catalogues import load_scene
 from ml4ops_helpers.evaluation.metrics import Counts, binary_counts
 from ml4ops_helpers.scenes.rasters import SceneError, open_raster
+from ml4ops_helpers.scenes.scaling import digital_numbers
 from ml4ops_helpers.scenes.scene import Scene
 from ml4ops_helpers.scenes.sentinel2 import BANDS, CLOUD, CLOUDY, INVALID, QUANTIFICATION, WATER, Codes, Float
 from ml4ops_helpers.simulation.spectra import add_cloud
@@ -119,4 +120,4 @@ def add_uniform_cloud(scene: Scene, thickness: float, high: float = 1.0) -> Scen
     flat = np.ones(scene.shape, np.float32)
     clouded = add_cloud(np.nan_to_num(scene.reflectance()), thickness * flat, high * flat)
     numbers = np.clip(np.rint(clouded * QUANTIFICATION) - scene.offset, 1, 65535) * scene.valid
-    return replace(scene, image=numbers.astype(np.int32))
+    return replace(scene, image=numbers.astype(np.int32), scaling=digital_numbers(len(BANDS), scene.offset))

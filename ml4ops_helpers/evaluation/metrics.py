@@ -85,7 +85,7 @@ def flood_water(observed: ArrayLike, permanent: ArrayLike) -> Bool:
 
     Args:
         observed: boolean, any shape: water was seen.
-        permanent: codes of the JRC layer, same shape: 0 and 1 land, 2 seasonal, 3 permanent water.
+        permanent: codes of the JRC layer, same shape: 0 no observation, 1 not water, 2 seasonal, 3 permanent.
 
     >>> flood_water([True, True, True, False], [0, 2, 3, 3]).tolist()
     [True, True, False, False]

@@ -81,7 +81,7 @@ def predict_window(run: Runner, image: Float, window: Window, halo: int) -> Floa
         halo: from ``receptive_field``.
     """
     inside = np.s_[:, halo : halo + window.height, halo : halo + window.width]
-    missing = np.asarray(np.isnan(image[inside]).all(axis=0))
+    missing = np.asarray(np.isnan(image[inside]).any(axis=0))
     if missing.all():
         return np.full((3, *missing.shape), np.nan, np.float32)
     logits = torch.from_numpy(run(np.nan_to_num(image)))

@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from rasterio.warp import Resampling, reproject
 
 from ml4ops_helpers.scenes.grids import Grid, union_grid
-from ml4ops_helpers.scenes.rasters import SceneError, open_raster
-from ml4ops_helpers.scenes.scene import check_georeference
+from ml4ops_helpers.scenes.rasters import SceneError, check_georeference, open_raster
 from ml4ops_helpers.scenes.sentinel2 import CLASS_NAMES, CLOUD, INVALID, LAND, WATER, Codes
 
-OUTSIDE = 255
-"""Code of pixels that a layer of permanent water does not cover."""
+NO_OBSERVATION, OUTSIDE = 0, 255
+"""Codes of a layer of permanent water where it knows nothing, and of pixels that it does not cover."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,11 +68,13 @@ def read_class_map(path: Path | str, day: date | None = None) -> ClassMap:
 
 
 def read_permanent(path: Path | str) -> ClassMap:
-    """Read a layer of permanent water: codes 0 and 1 land, 2 seasonal, 3 permanent; errors as for ``read_class_map``.
+    """Read a layer of permanent water: 0 no observation, 1 not water, 2 seasonal, 3 permanent.
 
-    Source: JRC, Pekel et al. 2016, DOI 10.1038/nature20584.
+    Errors as for ``read_class_map``.
+    Source: JRC, yearly water classification, Pekel et al. 2016, DOI 10.1038/nature20584.
     """
-    return _read_codes(path, "codes of a permanent-water layer are 0 or 1 land, 2 seasonal, 3 permanent", 3)
+    meaning = "codes of a permanent-water layer are 0 no observation, 1 not water, 2 seasonal, 3 permanent"
+    return _read_codes(path, meaning, 3)
 
 
 def _read_codes(path: Path | str, meaning: str, highest: int) -> ClassMap:

@@ -6,13 +6,14 @@ Explained in ``08_map_the_flood``.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
 from ml4ops_helpers import __version__
 from ml4ops_helpers.mapping import floodmaps as fm
 from ml4ops_helpers.mapping.classmaps import ClassMap, is_class_map, read_class_map, read_permanent
+from ml4ops_helpers.scenes.products import Reading
 from ml4ops_helpers.scenes.rasters import SceneError, open_raster
 from ml4ops_helpers.uncertainty.areas import area_interval
 
@@ -28,7 +29,8 @@ class MapOptions:
     """How a map is made.
 
     Attributes:
-        model, threshold, bands, offset: how a scene is mapped, see ``predict.map_files``.
+        model, threshold: how a scene is mapped, see ``predict.map_files``.
+        reading: what is to be said about scenes, see ``products.Reading``.
         permanent: layer of permanent water.
         days: of the two images.
         min_area: minimum mapping unit of the outlines, m².
@@ -39,8 +41,7 @@ class MapOptions:
 
     model: str = "unet"
     threshold: float | None = None
-    bands: tuple[str, ...] | None = None
-    offset: int | None = None
+    reading: Reading = field(default_factory=Reading)
     permanent: Path | None = None
     days: tuple[date, date] | None = None
     min_area: float = 1000
@@ -84,6 +85,8 @@ def map_event(pre: Path | str, post: Path | str, out: Path | str, options: MapOp
     if options.days and not options.days[0] < options.days[1]:
         first, second = options.days
         raise SceneError(f"the image before is of {first}, the one after of {second}; pass the earlier one first")
+    if any(options.reading.values()) and is_class_map(pre) and is_class_map(post):
+        raise SceneError(f"{pre}, {post}: class maps, which --bands, --offset, --scale, --quality say nothing about")
     layer = None if options.permanent is None else read_permanent(options.permanent)
     place = next(folder for folder in (out, *out.parents) if folder.is_dir())
     with tempfile.TemporaryDirectory(prefix=".ml4ops-map-", dir=place) as work:
@@ -105,8 +108,7 @@ def observe(path: Path | str, work: Path, options: MapOptions, day: date | None 
         return Observed(path, path, read_class_map(path, day))
     from ml4ops_helpers.mapping.predict import map_file
 
-    how = {"model": options.model, "threshold": options.threshold, "bands": options.bands, "offset": options.offset}
-    made = map_file(path, work, **how)
+    made = map_file(path, work, model=options.model, threshold=options.threshold, **options.reading)
     return Observed(path, made.class_map, read_class_map(made.class_map, day), made.water)
 
 
@@ -122,8 +124,9 @@ def _write_all(
     name = after.path.stem
     title = f"Flood map: {name}"
     outlines = vectorise(change, codes=OUTLINED, min_area=options.min_area, simplify=options.simplify)
+    shown = change.grid.north_up()
     pictures = {
-        f"{when}: {_named(one.path)}": picture_of(one.path, change.grid, bands=options.bands, offset=options.offset)
+        f"{when}: {_named(one.path)}": picture_of(one.path, shown, **options.reading)
         for when, one in (("before", before), ("after", after))
     }
     shipped = (before.water or after.water) and not options.model.endswith(".safetensors")
@@ -143,7 +146,7 @@ def _write_all(
     }
     texts = {
         "areas": ("areas.csv", fm.change_areas(change).to_csv()),
-        "map": ("map.html", interactive_map(outlines, change.grid, pictures, title)),
+        "map": ("map.html", interactive_map(outlines, shown, pictures, title)),
         "report": ("report.html", report),
     }
     for kind, (ending, text) in texts.items():
@@ -168,15 +171,16 @@ def _facts(before: Observed, after: Observed, change: ClassMap, options: MapOpti
         facts[f"image {when}"] = f"{_named(one.path)}{'' if one.classes.day is None else f', {one.classes.day}'}"
         with open_raster(one.file) as source:
             tags = source.tags()
+        if "READ_AS" in tags:
+            facts[f"read, {when}"] = tags["READ_AS"]
         if "MODEL" in tags:
             facts[f"network, {when}"] = (
                 f"{Path(tags['MODEL']).name}; water from a probability of {float(tags['THRESHOLD']):.3f} on"
             )
-    grid, side = change.grid, abs(change.grid.transform.a)
-    unit = "degrees" if grid.crs.is_geographic else grid.crs.linear_units
+    grid = change.grid
     facts["permanent water"] = _named(options.permanent) if options.permanent else "no layer given"
     facts["place"] = "{:.4f}° E, {:.4f}° N".format(*grid.centre)
-    facts["grid"] = f"{grid.shape[0]} × {grid.shape[1]} pixels of {side:g} {unit}, {grid.crs.to_string()}"
+    facts["grid"] = f"{grid.shape[0]} × {grid.shape[1]} pixels of {grid.side:g} {grid.unit}, {grid.crs.to_string()}"
     facts["outlines"] = f"patches of at least {options.min_area:g} m², moved by at most {options.simplify:g} m"
     return facts | {"program": f"ml4ops {__version__}"}
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml4ops_helpers.mapping.classmaps import OUTSIDE, ClassMap, align
+from ml4ops_helpers.mapping.classmaps import NO_OBSERVATION, OUTSIDE, ClassMap, align
 from ml4ops_helpers.scenes.grids import Grid, pixel_areas
 from ml4ops_helpers.scenes.rasters import write_raster
 from ml4ops_helpers.scenes.sentinel2 import LAND, PERMANENT_WATER, WATER, Float
@@ -37,7 +37,8 @@ def difference(pre: ClassMap, post: ClassMap, permanent: ClassMap | None = None)
     cloud or invalid     not observed           not observed                      not observed
     ===================  =====================  ================================  ========================
 
-    A layer of permanent water decides where the earlier image saw nothing. Seasonal water in it counts as land.
+    A layer of permanent water decides where the earlier image saw nothing, except where it has no observation itself
+    (code 0). Seasonal water in it counts as land.
 
     Args:
         pre: before the flood; brought onto the grid of ``post`` whatever its CRS.
@@ -58,7 +59,7 @@ def difference(pre: ClassMap, post: ClassMap, permanent: ClassMap | None = None)
     layer = np.full(shape, OUTSIDE, np.uint8) if permanent is None else align(permanent, post.grid, OUTSIDE).codes
     always = layer == PERMANENT_WATER
     was_water = (before.codes == WATER) | (always & ~before.seen)
-    known = before.seen | (layer != OUTSIDE)
+    known = before.seen | ~np.isin(layer, (NO_OBSERVATION, OUTSIDE))
     wet, dry = post.codes == WATER, post.codes == LAND
     codes = np.full(shape, NOT_OBSERVED, np.uint8)
     codes[dry] = DRY

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Patch
 
+from ml4ops_helpers.mapping.classmaps import ClassMap, align
 from ml4ops_helpers.mapping.floodmaps import CHANGES
 from ml4ops_helpers.mapping.series import NEVER, FloodSeries
 from ml4ops_helpers.plots import OKABE_ITO, code_picture, hide_axes, name_rows, panels, scale_bar
@@ -18,8 +19,6 @@ from ml4ops_helpers.scenes.sentinel2 import Codes, Float
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-
-    from ml4ops_helpers.mapping.classmaps import ClassMap
 
 MOST_PIXELS = 1500
 """Longest side of a map that is drawn; larger ones are subsampled."""
@@ -39,6 +38,7 @@ def change_figure(maps: Mapping[str, ClassMap], columns: int = 2, side: float = 
     fig, axes = panels(len(maps), columns, side, side + 0.3)
     for ax, (title, found) in zip(axes, maps.items(), strict=True):
         hide_axes(ax, title)
+        found = align(found, found.grid.north_up())
         height, width = found.grid.shape
         step = -(-max(height, width) // MOST_PIXELS)
         ax.imshow(change_picture(found.codes[::step, ::step]), extent=(0, width, height, 0))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Unpack
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,7 +20,7 @@ from ml4ops_helpers.mapping.classmaps import align, is_class_map, read_class_map
 from ml4ops_helpers.mapping.map_plots import MOST_PIXELS
 from ml4ops_helpers.plots import label_picture
 from ml4ops_helpers.scenes.grids import Grid
-from ml4ops_helpers.scenes.products import open_product
+from ml4ops_helpers.scenes.products import Reading, open_product
 from ml4ops_helpers.scenes.sentinel2 import Float, composite
 
 PICTURE_BANDS = ("B11", "B8", "B4")
@@ -34,20 +34,19 @@ def data_uri(picture: Float) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()
 
 
-def picture_of(path: Path | str, grid: Grid, *, bands: Sequence[str] | None = None, offset: int | None = None) -> Float:
+def picture_of(path: Path | str, grid: Grid, **reading: Unpack[Reading]) -> Float:
     """Picture of a scene or class map over a grid, ``(height, width, 3)`` in 0 to 1, black outside the file.
 
     Args:
         path: the file; a scene is shown in short-wave infrared, near infrared and red.
         grid: what the picture covers, whatever the file's CRS; subsampled to ``MOST_PIXELS``.
-        bands: of a scene, if the file does not name them.
-        offset: its ``RADIO_ADD_OFFSET``, if the file does not give it.
+        reading: what is to be said about a scene, see ``Reading``.
     """
     step = -(-max(grid.shape) // MOST_PIXELS)
     coarse = _thinned(grid, step)
     if is_class_map(path):
         return label_picture(align(read_class_map(path), coarse).codes)
-    with open_product(path, PICTURE_BANDS, names=bands, offset=offset) as product:
+    with open_product(path, PICTURE_BANDS, **reading) as product:
         own = _thinned(Grid(product.shape, product.crs, product.transform), step)
         strips = [
             product.read(Window(0, row, product.shape[1], min(step, product.shape[0] - row)))[:, 0, ::step]

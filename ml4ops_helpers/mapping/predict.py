@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import rasterio
@@ -36,7 +36,7 @@ from ml4ops_helpers.mapping.cogs import CACHE_BYTES, Arrays, Layer, is_made_by, 
 from ml4ops_helpers.models.common import ModelError
 from ml4ops_helpers.models.networks import Network, to_probabilities
 from ml4ops_helpers.models.saved import load_model, shipped_weights
-from ml4ops_helpers.scenes.products import Product, open_product
+from ml4ops_helpers.scenes.products import Product, Reading, check_share, open_product
 from ml4ops_helpers.scenes.rasters import SceneError
 from ml4ops_helpers.scenes.sentinel2 import CLASS_NAMES, INVALID, QUANTIFICATION, Codes, Float, brightness
 from ml4ops_helpers.uncertainty.dropout import DropoutSampler, draw_masks
@@ -76,24 +76,24 @@ def map_files(
     *,
     model: str = "unet",
     threshold: float | None = None,
-    bands: Sequence[str] | None = None,
-    offset: int | None = None,
     engine: str = "torch",
     uncertainty: int = 0,
     tile: int | None = None,
+    report: Callable[[str], None] = lambda line: None,
+    **reading: Unpack[Reading],
 ) -> list[MappedFiles]:
     """Map products, each to ``<scene>_class.tif`` and ``<scene>_water.tif``; nothing is mapped before all are checked.
 
     Args:
-        paths: GeoTIFFs, ``.SAFE`` folders, folders of Landsat bands.
+        paths: products of any kind that ``open_product`` reads.
         out: folder of the results; made when missing.
         model: name of shipped weights, or a safetensors file.
         threshold: water where its probability is at least this; default the one saved with the weights.
-        bands: of the files, if these do not name them.
-        offset: ``RADIO_ADD_OFFSET`` of the products, if these do not give it.
         engine: ``auto``, or as for ``engines.build_engine``.
         uncertainty: samples of Monte Carlo dropout; 0 for none.
         tile: longest side of a window's core, pixels; default ``tiling.default_tile``.
+        report: called with a line on how each product is read, before anything is computed.
+        reading: what is to be said about the products, see ``Reading``.
 
     Returns:
         The files, one set per product. Results of an earlier run with the same settings are kept.
@@ -112,8 +112,10 @@ def map_files(
     with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES):
         for checking in (True, False):
             for scene in scenes:
-                with open_product(scene, mapper.model.bands, names=bands, offset=offset) as product:
-                    if not checking:
+                with open_product(scene, mapper.model.bands, **reading) as product:
+                    if checking:
+                        report(f"{scene}: {product.decision}")
+                    else:
                         found.append(mapper.map(product, folder / scene.stem))
     return found
 
@@ -137,6 +139,11 @@ def _mapper(model: str, threshold: float | None, engine: str, samples: int, tile
     if network.heads == "cloud_water" and cloud is None:
         raise ModelError(f"{path}: two heads without a threshold for cloud; train it with `ml4ops train`")
     return _Mapper(network, float(chosen), cloud, engine, samples, tile, tags)
+
+
+def model_bands(model: str) -> tuple[str, ...]:
+    """The bands that a network needs; ``model`` and errors as for ``map_files``."""
+    return _mapper(model, None, "torch", 0, None).model.bands
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,10 +186,18 @@ class _Mapper:
         windows = [(w, parts / f"{w.row_off}_{w.col_off}.npz") for w in core_windows(product.shape, core)]
         todo = [(window, file) for window, file in windows if not file.exists()]
         run = None
+        tally = np.zeros(2, np.int64)  # impossible pixels, and all
+
+        def read(window: Window) -> Float:
+            reflectance, valid, impossible = product.decode(product.stored(window), window)
+            tally[:] = impossible, valid.size
+            return reflectance
+
         for window, file in tqdm(todo, desc=product.path.name, unit="window", disable=None):
-            image = read_mirrored(product.read, window, product.shape, core, halo)
+            image = read_mirrored(read, window, product.shape, core, halo)
             run = run or build_engine(self._engine(parts, image, halo), self.model, halo, core)
-            keep_window(file, self._results(run, image, window, halo))
+            keep_window(file, self._results(run, image, window, halo) | {"tally": tally})
+        check_share(product.path, *np.sum([np.load(file)["tally"] for _, file in windows], axis=0))
         return windows
 
     def _engine(self, parts: Path, image: Float, halo: int) -> str:
@@ -219,13 +234,19 @@ class _Mapper:
 
     def _facts(self, product: Product, parts: Path) -> dict[str, object]:
         names = ", ".join(f"{code} {name}" for code, name in enumerate(CLASS_NAMES))
-        return {"SOURCE": product.path.name, "CLASSES": names, "ENGINE": (parts / "engine").read_text()}
+        return {
+            "SOURCE": product.path.name,
+            "READ_AS": str(product.decision),
+            "CLASSES": names,
+            "ENGINE": (parts / "engine").read_text(),
+        }
 
     def _fingerprint(self, product: Product) -> str:
         """Hash of everything that the result depends on; files count by name, size and date."""
-        paths = sorted({Path(source.name).resolve() for source, _ in product.layers})
-        files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
-        meaning = [band for _, band in product.layers], asdict(product.scaling)
+        paths = [product.path] if product.path.is_file() else sorted({Path(layer.file) for layer in product.layers})
+        files = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+        layers = [*product.layers, *(layer for layer, _ in product.flags)]
+        meaning = [asdict(layer) for layer in layers], asdict(product.scaling)
         settings = self.tags, self.engine, self.samples, self.tile, __version__
         return hashlib.sha256(json.dumps([files, meaning, settings]).encode()).hexdigest()
 

@@ -58,10 +58,12 @@ def interactive_map(
 def _empty_plot(grid: Grid, title: str) -> Any:  # noqa: ANN401 - Bokeh builds its classes when it is imported
     """A plot in the coordinates of a grid, as wide as it is high on the ground, with a scale bar and a frame."""
     geographic = grid.crs.is_geographic
-    unit = ("longitude (°)", "latitude (°)") if geographic else ("easting (m)", "northing (m)")
+    metric = grid.crs.is_projected and grid.crs.linear_units_factor[1] == 1
+    unit = "m" if metric else grid.unit
+    axes = ("longitude (°)", "latitude (°)") if geographic else (f"easting ({unit})", f"northing ({unit})")
     stretch = np.cos(np.radians(grid.centre[1])) if geographic else 1.0
     plot = figure(
-        title=title, x_axis_label=unit[0], y_axis_label=unit[1], match_aspect=True, aspect_scale=stretch,
+        title=title, x_axis_label=axes[0], y_axis_label=axes[1], match_aspect=True, aspect_scale=stretch,
         tools="pan,wheel_zoom,box_zoom,reset,save", active_scroll="wheel_zoom", sizing_mode="stretch_width",
         height=700,
     )  # fmt: skip
@@ -72,6 +74,7 @@ def _empty_plot(grid: Grid, title: str) -> Any:  # noqa: ANN401 - Bokeh builds i
     if not geographic:
         for axis in plot.axis:
             axis.formatter = BasicTickFormatter(use_scientific=False)
+    if metric:
         bar = ScaleBar(range=plot.x_range, unit="m", dimensional=Metric(base_unit="m"), location="bottom_left")
         bar.bar_length, bar.length_sizing = 0.2, "adaptive"
         plot.add_layout(bar)

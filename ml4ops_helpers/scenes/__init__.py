@@ -1,9 +1,10 @@
 """From a file to reflectance: bands, rasters, grids, labels, and the products that agencies deliver.
 
 Every image is read and written here; nothing here knows of models. ``sentinel2`` holds the sensor's constants and
-indices, ``rasters`` reads and writes GeoTIFFs, ``grids`` says where pixels are and how large, ``scene`` reads a whole
-image or label, ``products`` opens what agencies deliver (Sentinel-2 ``.SAFE``, Landsat, GeoTIFF) window by window, and
-``scaling`` converts its values to reflectance.
+indices, ``rasters`` reads and writes raster files, ``grids`` says where pixels are and how large. ``products`` is the
+one door for images: it decides which band is which (``bands``), what stored values mean (``scaling``), what is in a
+``.SAFE`` or a folder of bands (``archives``) and which pixels have data. ``scene`` reads an image whole, ``labels`` its
+ground truth.
 """
 
 import lazy_loader

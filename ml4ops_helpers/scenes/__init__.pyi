@@ -1,30 +1,41 @@
+from .bands import (
+    parse_bands as parse_bands,
+)
 from .grids import (
     LONGITUDE_LATITUDE as LONGITUDE_LATITUDE,
     Grid as Grid,
     pixel_areas as pixel_areas,
     union_grid as union_grid,
 )
+from .labels import (
+    as_version_2 as as_version_2,
+    from_sen1floods11 as from_sen1floods11,
+    read_label as read_label,
+    to_v2 as to_v2,
+)
 from .products import (
     Product as Product,
+    Reading as Reading,
+    check_share as check_share,
+    decide as decide,
+    inspect as inspect,
     open_product as open_product,
-    parse_bands as parse_bands,
 )
 from .rasters import (
     SceneError as SceneError,
     WindowReader as WindowReader,
+    check_georeference as check_georeference,
     open_raster as open_raster,
     replacing as replacing,
     tile_windows as tile_windows,
     write_raster as write_raster,
 )
+from .scaling import (
+    Scaling as Scaling,
+)
 from .scene import (
     Scene as Scene,
-    as_version_2 as as_version_2,
-    check_georeference as check_georeference,
-    from_sen1floods11 as from_sen1floods11,
-    read_label as read_label,
     read_scene as read_scene,
-    to_v2 as to_v2,
 )
 from .sentinel2 import (
     BAND_SETS as BAND_SETS,

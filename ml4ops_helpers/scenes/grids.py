@@ -14,7 +14,6 @@ from affine import Affine
 from numpy.typing import ArrayLike, NDArray
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
-from rasterio.transform import array_bounds
 from rasterio.warp import transform as to_crs, transform_bounds
 from rasterio.windows import Window, transform as window_transform
 
@@ -50,15 +49,36 @@ class Grid:
             crs = CRS.from_user_input(self.crs)
         except CRSError as error:
             raise SceneError(f"{self.crs!r} is not a CRS ({error}); pass one such as EPSG:32630") from None
-        if not crs:
-            raise SceneError("the grid has no CRS, so its location is unknown; set the CRS of its file")
+        if not (crs.is_geographic or crs.is_projected):
+            known = f"{crs.to_string()} is tied to no place on Earth" if crs else "the grid has no CRS"
+            raise SceneError(f"{known}, so its location is unknown; set the CRS of its file, such as EPSG:32630")
         object.__setattr__(self, "crs", crs)
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
-        """Left, bottom, right and top in CRS coordinates."""
-        left, bottom, right, top = array_bounds(*self.shape, self.transform)
-        return left, bottom, right, top
+        """Left, bottom, right and top in CRS coordinates, however the grid is turned."""
+        x, y = _apply(self.transform, [0, self.shape[1], self.shape[1], 0], [0, 0, self.shape[0], self.shape[0]])
+        return float(x.min()), float(y.min()), float(x.max()), float(y.max())
+
+    @property
+    def unit(self) -> str:
+        """Unit of the CRS coordinates, in words."""
+        return "degree" if self.crs.is_geographic else str(self.crs.linear_units)
+
+    @property
+    def side(self) -> float:
+        """Length of a pixel's upper edge in CRS coordinates."""
+        return math.hypot(self.transform.a, self.transform.d)
+
+    def north_up(self) -> Grid:
+        """The same place with north above and east to the right: itself, or for display a grid around it."""
+        turned = self.transform.b or self.transform.d or self.transform.a < 0 or self.transform.e > 0
+        if not turned:
+            return self
+        left, bottom, right, top = self.bounds
+        side = math.sqrt(abs(self.transform.determinant))
+        shape = (math.ceil((top - bottom) / side - _SAME), math.ceil((right - left) / side - _SAME))
+        return Grid(shape, self.crs, Affine(side, 0, left, 0, -side, top))
 
     @property
     def centre(self) -> tuple[float, float]:

@@ -20,6 +20,7 @@ import rasterio
 from affine import Affine
 from numpy.typing import ArrayLike, NDArray
 from rasterio.crs import CRS
+from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
@@ -54,37 +55,56 @@ def replacing(path: Path | str) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+FORMATS = ("GTiff", "JP2OpenJPEG", "VRT", "HFA", "ENVI", "netCDF")
+"""GDAL's names of the formats that are read; others, such as JPEG and PNG, lose values or places."""
+UNKNOWN = "a GeoTIFF (or JPEG 2000, VRT, Imagine, ENVI, netCDF); convert it: `rio convert FILE OUT.tif`"
+
+
 @contextmanager
-def open_raster(path: Path | str, driver: str = "GTiff") -> Iterator[rasterio.DatasetReader]:
+def open_raster(path: Path | str) -> Iterator[rasterio.DatasetReader]:
     """Open a raster for reading; rasterio's errors inside the block become a ``SceneError``.
 
     Args:
-        path: the file.
-        driver: GDAL's name of the format that it must have.
+        path: the file, or what GDAL opens within a zip or tar file (``/vsizip/…``, ``/vsitar/…``).
 
     Raises:
         SceneError: the file is missing, truncated or of another format (a renamed JPEG, say).
     """
     try:
-        with _open(path, driver) as source:
+        with _open(path) as source:
             yield source
     except RasterioError as error:
         raise unreadable(path, error) from error
 
 
-def _open(path: Path | str, driver: str = "GTiff") -> rasterio.DatasetReader:
-    if not Path(path).is_file():
+def _open(path: Path | str) -> rasterio.DatasetReader:
+    if not str(path).startswith(("/vsizip/", "/vsitar/")) and not Path(path).is_file():
         raise SceneError(f"{path}: no such file; check the path")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        return rasterio.open(path, driver=driver)
+        source = rasterio.open(path)
+    if source.driver not in FORMATS:
+        source.close()
+        raise SceneError(f"{path}: {source.driver}, expected {UNKNOWN}")
+    return source
 
 
 def unreadable(path: Path | str, error: RasterioError) -> SceneError:
     """The error that a user sees when GDAL fails on a file."""
     cause = error.__cause__ or error
-    kind = "JPEG 2000" if str(path).endswith(".jp2") else "GeoTIFF"
-    return SceneError(f"{path}: not a readable {kind} ({cause}); it is truncated or of another format: fetch it again")
+    if "not recognized as being in a supported file format" in str(cause):
+        return SceneError(f"{path}: not readable, expected {UNKNOWN}")
+    return SceneError(f"{path}: not readable ({cause}), cut short or damaged; fetch it again")
+
+
+def check_georeference(path: Path, source: rasterio.DatasetReader) -> None:
+    """Raise ``SceneError`` if a raster has no CRS or no transform."""
+    if source.crs is None:
+        raise SceneError(
+            f"{path}: no coordinate reference system; set it, for example `rio edit-info --crs EPSG:32630`"
+        )
+    if source.transform.is_identity:
+        raise SceneError(f"{path}: no geotransform, so its location is unknown; export it again, georeferenced")
 
 
 def write_raster(
@@ -194,14 +214,51 @@ class WindowReader:
         Raises:
             SceneError: the file cannot be read, or the window extends beyond it.
         """
+        with self._borrow(path) as source:
+            if window is not None:
+                _inside(path, window, source.shape)
+            return np.asarray(source.read(None if positions is None else [p + 1 for p in positions], window=window))
+
+    def read_scaled(self, path: str, window: Window, shape: tuple[int, int], positions: Sequence[int]) -> Raster:
+        """Values of a window of a grid that covers the same ground as the file.
+
+        Args:
+            path: what GDAL opens.
+            window: pixels of the grid.
+            shape: height and width of the grid; pixels of a coarser file are repeated.
+            positions: of bands, from 1, read all at once: interleaved ones would be decoded once for each.
+
+        Returns:
+            ``(bands, height, width)`` in the file's type.
+
+        Raises:
+            SceneError: the file cannot be read.
+        """
+        with self._borrow(path) as source:
+            size = (len(positions), int(window.height), int(window.width))
+            place = _on(source, window, shape)
+            return np.asarray(source.read(list(positions), window=place, out_shape=size, resampling=Resampling.nearest))
+
+    def read_mask(self, path: str, window: Window, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """Where the file's mask or alpha band says that there are data; arguments and errors as for ``read_scaled``."""
+        with self._borrow(path) as source:
+            size = (int(window.height), int(window.width))
+            return np.asarray(source.dataset_mask(window=_on(source, window, shape), out_shape=size) > 0)
+
+    def close(self) -> None:
+        """Close all files."""
+        with self._lock:
+            while self._handles:
+                self._handles.popitem()[1].close()
+
+    @contextmanager
+    def _borrow(self, path: Path | str) -> Iterator[rasterio.DatasetReader]:
+        """An open file, which no other thread uses meanwhile."""
         if self._pid != os.getpid():
             self._reset()
         with self._lock:
             try:
-                source = self._handle(str(path))
-                if window is not None:
-                    _inside(path, window, source.shape)
-                return np.asarray(source.read(None if positions is None else [p + 1 for p in positions], window=window))
+                yield self._handle(str(path))
             except RasterioError as error:
                 raise unreadable(path, error) from error
 
@@ -218,6 +275,12 @@ class WindowReader:
 
     def __setstate__(self, state: dict[str, int]) -> None:
         self.__init__(**state)  # type: ignore[misc]
+
+
+def _on(source: rasterio.DatasetReader, window: Window, shape: tuple[int, int]) -> Window:
+    """A window of a grid as one of a file that covers the same ground."""
+    down, across = source.height / shape[0], source.width / shape[1]
+    return Window(window.col_off * across, window.row_off * down, window.width * across, window.height * down)
 
 
 def _inside(path: Path | str, window: Window, shape: tuple[int, int]) -> None:

@@ -1,115 +1,238 @@
-"""Scaling of stored values to reflectance: what the file holds, with or without an offset.
+"""Scale and offset of stored values: what the file, its metadata and the caller declare, and whether the values agree.
 
 Explained in ``05_run_inference``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import rasterio
 
 from ml4ops_helpers.scenes.rasters import SceneError
-from ml4ops_helpers.scenes.scene import OFFSETS
 from ml4ops_helpers.scenes.sentinel2 import QUANTIFICATION, Float
 
+OFFSETS = (0, -1000)
+"""Values of ``RADIO_ADD_OFFSET`` and ``BOA_ADD_OFFSET``: before processing baseline 04.00, and since."""
 OFFSET_TAGS = ("RADIO_ADD_OFFSET", "BOA_ADD_OFFSET")
-"""Tags in which Level-1C and Level-2A declare their offset."""
-MAX_PLAUSIBLE_REFLECTANCE = 2.5
-"""99 % of the reflectance of a scene is below this, clouds and sun glint included."""
-DARK = 950
-"""With the +1000 of baseline 04.00 hardly any digital number is below about 1000; without it, dark pixels are."""
+SCALE_TAGS = ("QUANTIFICATION_VALUE", "BOA_QUANTIFICATION_VALUE")
+"""Names under which Level-1C and Level-2A declare their offset, and the stored value of a reflectance of 1."""
+LANDSAT_SCALING = (2.75e-5, -0.2)
+"""Surface reflectance of Landsat Collection 2 Level 2 (USGS Landsat 8-9 Level 2 science product guide)."""
+LOWEST, HIGHEST = -0.2, 2.5
+"""No pixel reflects less, whatever the correction for the atmosphere, or more, clouds and sun glint included."""
+DARK = 0.095
+"""With the +1000 of baseline 04.00 left in, hardly any reflectance is below 0.1; without it, dark pixels are."""
+TOO_DARK = 0.15
+"""In a scene with land, cloud or turbid water one pixel in a hundred of the brightest band reflects more."""
+TOO_GREEN = 0.62
+"""Half of the vegetation of a scene does not reflect more near infrared than this."""
+RAYLEIGH = 0.03
+"""Seen from space nothing is darker than this in blue: the air alone reflects more."""
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """Reflectance is the stored value times ``factor`` plus ``addend``."""
+    """Reflectance is the stored value times ``factor`` plus ``addend``, band by band.
 
-    factor: float
-    addend: float
+    Attributes:
+        factor, addend: one a band.
+        source: what decided, in words.
+        offset_declared: whether anything declares an offset, be it 0.
+        scale_declared: whether a product's metadata or the caller vouch for the scale.
+    """
+
+    factor: tuple[float, ...]
+    addend: tuple[float, ...]
+    source: str
+    offset_declared: bool = True
+    scale_declared: bool = True
+
+    def apply(self, stored: Float) -> Float:
+        """Reflectance, float32 ``(bands, …)``, of stored values of the same shape."""
+        shape = (-1, *(1,) * (stored.ndim - 1))
+        factor, addend = (np.reshape(np.asarray(values, np.float32), shape) for values in (self.factor, self.addend))
+        return stored * factor + addend
+
+    def __str__(self) -> str:
+        pairs = list(dict.fromkeys(zip(self.factor, self.addend, strict=True)))
+        written = [f"stored × {f:g}" + (f" {'+' if a > 0 else '−'} {abs(a):g}" if a else "") for f, a in pairs]
+        return f"reflectance = {', '.join(written)} ({self.source})"
 
 
-LANDSAT_SCALING = Scaling(2.75e-5, -0.2)
-"""Surface reflectance of Landsat Collection 2 Level 2 (USGS Landsat 8-9 Level 2 science product guide)."""
+def digital_numbers(bands: int, offset: int = 0) -> Scaling:
+    """Scaling of Sentinel-2's digital numbers.
+
+    >>> digital_numbers(1, -1000).apply(np.float32([[3000]])).round(3).tolist()
+    [[0.20000000298023224]]
+    """
+    factor = 1 / QUANTIFICATION
+    return Scaling((factor,) * bands, (offset * factor,) * bands, "digital numbers")
 
 
-def decide_scaling(
-    path: Path, sample: Float, source: rasterio.DatasetReader, landsat: bool, offset: int | None
-) -> Scaling:
-    """Scaling of a GeoTIFF, from its metadata and the range of its values.
+@dataclass(frozen=True)
+class Declared:
+    """What a file and its caller say about stored values.
+
+    Attributes:
+        scales, offsets: of the file, one a band; 1 and 0 where it has none.
+        tags: of ``OFFSET_TAGS`` and ``SCALE_TAGS``, as text, by tag.
+        landsat: whether the bands are Landsat's.
+        floating: whether the values are stored as floating-point numbers.
+        offset: ``RADIO_ADD_OFFSET`` as passed by the caller.
+        scale: stored value of a reflectance of 1, as passed by the caller.
+    """
+
+    scales: Sequence[float]
+    offsets: Sequence[float]
+    tags: dict[str, str]
+    landsat: bool
+    floating: bool
+    offset: int | None = None
+    scale: float | None = None
+
+
+def decide_scaling(path: Path, names: Sequence[str], stored: Float, declared: Declared) -> Scaling:
+    """Scaling of a raster file, from what is declared; the size of the values decides only where nothing is.
 
     Args:
         path: for messages.
-        sample: stored values of pixels with data, ``(bands, n)``.
-        source: the open file, for its type, scales and tags.
-        landsat: whether its bands are Landsat's.
-        offset: as passed by the caller, 0 or −1000.
+        names: the bands.
+        stored: values of a sample of pixels with data, ``(bands, n)``.
+        declared: by file and caller.
 
     Raises:
-        SceneError: the range fits no scaling, or two; the message asks for what is missing.
+        SceneError: two declarations contradict each other, or the values fit no scaling.
     """
-    factor, addend = source.scales[0], source.offsets[0]
-    if (factor, addend) != (1.0, 0.0):  # declared by the file
-        scaling = Scaling(factor, addend)
-    elif (
-        np.issubdtype(np.dtype(source.dtypes[0]), np.floating)
-        and np.nanpercentile(sample, 99) <= MAX_PLAUSIBLE_REFLECTANCE
-    ):
-        scaling = Scaling(1.0, _reflectance_offset(path, sample, offset) / QUANTIFICATION)
-    elif landsat:
-        scaling = LANDSAT_SCALING
-    else:
-        scaling = Scaling(1 / QUANTIFICATION, _offset(path, sample, source, offset) / QUANTIFICATION)
-    _check_range(path, sample, scaling)
-    return scaling
-
-
-def _reflectance_offset(path: Path, sample: Float, given: int | None) -> int:
-    """The offset left in reflectance when digital numbers were divided by 10 000: 0 unless the caller passes one."""
-    dark = float(np.nanpercentile(sample, 1, axis=1).min()) * QUANTIFICATION < DARK
-    if given is None and not dark:
+    n = len(names)
+    offset, source = _declared_number(path, declared, OFFSET_TAGS, "--offset", declared.offset)
+    if offset is not None and offset not in OFFSETS:
+        raise SceneError(f"{path}: {source} is unknown; the offset is 0 or -1000")
+    scale, vouched = _declared_number(path, declared, SCALE_TAGS, "--scale", declared.scale)
+    if scale is not None and not scale > 0:
+        raise SceneError(f"{path}: {vouched} is no scale; it is the stored value of a reflectance of 1, such as 10000")
+    if declared.landsat and (source or vouched):
+        said = " and ".join(filter(None, [source, vouched]))
+        raise SceneError(f"{path}: {said}, but Landsat's reflectance has a scale and offset of its own; leave it out")
+    own = [(f, a) != (1.0, 0.0) for f, a in zip(declared.scales, declared.offsets, strict=True)]
+    if any(own) and not all(own) and scale is None:
+        without = ", ".join(name for name, has in zip(names, own, strict=True) if not has)
         raise SceneError(
-            f"{path}: no reflectance of its darkest band is below {DARK / QUANTIFICATION}: a bright scene, or the "
-            "+1000 of processing baseline 04.00, divided by 10000 with the rest? Pass --offset 0 or --offset -1000"
+            f"{path}: it declares a scale for some bands, none for {without}; write it for all, or pass --scale "
+            f"{QUANTIFICATION}"
         )
-    if given and dark:
-        raise SceneError(f"{path}: --offset {given}, but its values are reflectance, not digital numbers; drop it")
-    return given or 0
+    if any(own):
+        if scale is not None and any(abs(f * scale - 1) > 1e-6 for f in declared.scales):
+            raise SceneError(
+                f"{path}: {vouched}, but it declares the factor {_list(declared.scales)}; leave it out, or correct the "
+                "file"
+            )
+        return replace(_from_file(path, declared, offset, source), scale_declared=scale is not None)
+    if scale is not None:
+        said = " and ".join(filter(None, [vouched, source]))
+        return Scaling((1 / scale,) * n, ((offset or 0) / scale,) * n, said, offset is not None)
+    bright = float(np.nanpercentile(stored, 99))
+    unit = declared.floating and bright <= HIGHEST
+    if declared.landsat:
+        if unit:
+            return Scaling((1.0,) * n, (0.0,) * n, "Landsat's, already reflectance")
+        return Scaling((LANDSAT_SCALING[0],) * n, (LANDSAT_SCALING[1],) * n, "Landsat Collection 2 Level 2")
+    factor = 1.0 if unit else 1 / QUANTIFICATION
+    said = f"{'reflectance' if unit else 'digital numbers'} by their size"
+    if source:
+        said += f", {source}"
+    addend = (offset or 0) / QUANTIFICATION
+    return Scaling((factor,) * n, (addend,) * n, said, offset is not None, scale_declared=False)
 
 
-def _offset(path: Path, sample: Float, source: rasterio.DatasetReader, given: int | None) -> int:
-    """The offset of digital numbers: declared by metadata or caller, if the values agree; else 0 if they show that."""
-    tags = source.tags()
-    tag = next((tags[name] for name in OFFSET_TAGS if name in tags), None)
-    try:
-        declared = given if tag is None else int(float(tag))
-    except ValueError:
-        raise SceneError(f"{path}: offset tag {tag!r}, expected 0 or -1000; correct the tag") from None
-    if given is not None and given != declared:
-        raise SceneError(f"{path}: --offset {given}, but its metadata say {declared}; correct one")
-    if declared is not None and declared not in OFFSETS:
-        raise SceneError(f"{path}: offset {declared} is unknown; it is 0 or -1000")
-    low, middle = (float(np.nanpercentile(sample, q, axis=1).min()) for q in (1, 50))
-    if declared is None and low >= DARK:
+def _declared_number(
+    path: Path, declared: Declared, tags: Sequence[str], option: str, given: float | None
+) -> tuple[float | None, str]:
+    """The value that tags or the caller declare, and which of them in words."""
+    found: dict[str, float] = {}
+    for tag in tags:
+        text = declared.tags.get(tag)
+        try:
+            found |= {} if text is None else {f"tag {tag} {text}": float(text)}
+        except ValueError:
+            raise SceneError(f"{path}: tag {tag} is {text!r}, expected a number; correct the tag") from None
+    if given is not None:
+        found[f"{option} {given:g}"] = given
+    said = " and ".join(found)
+    if len(set(found.values())) > 1:
+        raise SceneError(f"{path}: {said} contradict each other; correct the tag, or leave {option} out")
+    return next(iter(found.values()), None), said
+
+
+def _from_file(path: Path, declared: Declared, offset: float | None, source: str) -> Scaling:
+    """Scale and offset of the file's bands, to which an offset of tags or the caller is added where it has none."""
+    factor, addend = tuple(declared.scales), tuple(declared.offsets)
+    if offset is not None:
+        implied = tuple(offset * f for f in factor)
+        if any(addend) and any(abs(a - b) > 1e-6 for a, b in zip(addend, implied, strict=True)):
+            raise SceneError(
+                f"{path}: {source} means {_list(implied)} in reflectance, but it declares the offset {_list(addend)} "
+                "of its own; correct one"
+            )
+        return Scaling(factor, implied, f"scale in the file, {source}")
+    return Scaling(factor, addend, "scale and offset in the file", offset_declared=any(addend))
+
+
+def _list(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:g}" for value in dict.fromkeys(values))
+
+
+def check_plausible(path: Path, names: Sequence[str], reflectance: Float, scaling: Scaling) -> None:
+    """Raise a ``SceneError`` where a sample does not look like reflectance of the Earth in these bands.
+
+    What someone has declared is contradicted only by what cannot be.
+
+    Args:
+        path: for messages.
+        names: the bands, Sentinel-2 names.
+        reflectance: of pixels with data, ``(bands, n)``.
+        scaling: how it was computed.
+    """
+    low, high = np.nanpercentile(reflectance, (1, 99), axis=1)
+    darkest, brightest = float(low.min()), float(high.max())
+    found = f"{path}: {scaling}"
+    if not darkest >= LOWEST or not brightest <= HIGHEST:
         raise SceneError(
-            f"{path}: no value of its darkest band is below {DARK}: a bright scene, or the +1000 of processing "
-            "baseline 04.00? Pass --offset 0 or --offset -1000, as the product's metadata say"
+            f"{found} gives {darkest:.3g} to {brightest:.3g}, but nothing reflects less than {LOWEST} or more than "
+            f"{HIGHEST}: pass --scale (stored value of a reflectance of 1) and --offset as its metadata say, or "
+            "convert the values"
         )
-    if declared == -1000 and middle < DARK:
+    if darkest < -0.03 and "--offset 0" not in scaling.source:
+        offset = any(a < 0 for a in scaling.addend)
+        why = "an offset applied twice? Correct the tag, or pass" if offset else "if that is right, pass"
+        raise SceneError(f"{found} makes {names[int(low.argmin())]} as dark as {darkest:.3f}: {why} --offset 0")
+    if darkest >= DARK and not scaling.offset_declared:
         raise SceneError(
-            f"{path}: offset -1000 is declared, but half the values of its darkest band are below {DARK}, so they do "
-            "not carry it; pass --offset 0, or correct the tag"
+            f"{found} leaves no dark pixel: {names[int(low.argmin())]} is nowhere below {darkest:.3f}. A bright scene, "
+            "or the +1000 of processing baseline 04.00? Pass --offset 0 or --offset -1000 (in Python offset=-1000), as "
+            "the product's metadata say"
         )
-    return declared or 0
+    from_space = {"B2", "B10"} <= set(names)  # Level-2A has no B10
+    dim = low[list(names).index("B2")] < RAYLEIGH if from_space else brightest < TOO_DARK
+    near = _near_infrared_of_plants(names, reflectance)
+    if not scaling.scale_declared and (dim or near > TOO_GREEN):
+        what = f"plants reflect {near:.2f} in B8" if near > TOO_GREEN else f"its brightest band reaches {brightest:.3f}"
+        raise SceneError(
+            f"{found}: {what}, which is not what the Earth reflects. Stored with another scale? Pass --scale (stored "
+            f"value of a reflectance of 1; --scale {QUANTIFICATION} if that is right)"
+        )
+    if empty := [b for b, top in zip(names, high, strict=True) if top < 0.001 and b not in ("B9", "B10")]:
+        raise SceneError(
+            f"{found} leaves {', '.join(empty)} dark everywhere; another unit, or an empty band? Write it again"
+        )
 
 
-def _check_range(path: Path, sample: Float, scaling: Scaling) -> None:
-    reflectance = sample * scaling.factor + scaling.addend
-    low, high = (float(q) for q in np.nanpercentile(reflectance, (1, 99)))
-    if low < -0.3 or high > MAX_PLAUSIBLE_REFLECTANCE or high < 0.03:
-        raise SceneError(
-            f"{path}: values {np.nanmin(sample):g} to {np.nanmax(sample):g} are neither reflectance (0 to 1) nor "
-            f"digital numbers (reflectance × {QUANTIFICATION}), which would give {low:.3g} to {high:.3g}; convert them"
-        )
+def _near_infrared_of_plants(names: Sequence[str], reflectance: Float) -> float:
+    """Median near-infrared reflectance of the pixels that look like plants; 0 where there are few, or no red."""
+    if not {"B4", "B8"} <= set(names):
+        return 0.0
+    red, near = (reflectance[list(names).index(band)] for band in ("B4", "B8"))
+    green = (near > 2.5 * red) & (red > 0)
+    return float(np.median(near[green])) if green.mean() > 0.02 else 0.0

@@ -82,7 +82,7 @@ def simulate_scene(event: Event, place_number: int, size: int, seed: int) -> Sim
     ground = np.where(water, s2.WATER, s2.LAND)
     hidden = cloud & thick_cloud(image * s2.QUANTIFICATION)
     label = np.stack([np.where(cloud, s2.CLOUDY, s2.CLEAR), np.where(hidden, s2.INVALID, ground)]) * ~swath
-    permanent = np.where(place.permanent_depth > 0, s2.PERMANENT_WATER, np.where(place.seasonal, s2.SEASONAL_WATER, 0))
+    permanent = np.where(place.permanent_depth > 0, s2.PERMANENT_WATER, np.where(place.seasonal, s2.SEASONAL_WATER, 1))
     truth = np.stack([ground * ~swath, thickness, place.elevation, place.hand, place.cover]).astype(np.float32)
     return Simulated(
         image=numbers,

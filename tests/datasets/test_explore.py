@@ -14,6 +14,7 @@ from ml4ops_helpers.datasets.catalogues import catalogue
 from ml4ops_helpers.datasets.chips import real_images
 from ml4ops_helpers.datasets.sources import DownloadError
 from ml4ops_helpers.scenes.rasters import write_raster
+from ml4ops_helpers.scenes.scaling import digital_numbers
 from ml4ops_helpers.scenes.scene import Scene, read_scene
 from ml4ops_helpers.scenes.sentinel2 import BANDS
 
@@ -171,7 +172,7 @@ def test_simulated_pixels_stand_beside_each_image():
 def test_images_with_other_bands_go_into_one_sample(tiny_scene):
     scene = read_scene(tiny_scene(image=tiny_image(8)))
     codes = np.ones((8, 8), np.uint8)
-    fewer = Scene(scene.image[:3], BANDS[:3], scene.crs, scene.transform, scene.valid, 0, scene.path)
+    fewer = Scene(scene.image[:3], BANDS[:3], scene.crs, scene.transform, scene.valid, digital_numbers(3), scene.path)
     pixels = compare.sample_images({"all": (scene, codes), "three": (fewer, codes)}, per_class=4)
     assert pixels.groupby("source").size().to_dict() == {"all": 4, "three": 4}
     assert pixels.loc[pixels["source"] == "three", "B11"].isna().all()

@@ -99,7 +99,7 @@ def scene(tiny_scene: Callable[..., Path]) -> Scene:
 
 class TestMaps:
     def test_brightness_knows_nothing_of_the_offset(self, tiny_scene: Callable[..., Path]) -> None:
-        image = np.full((13, 16, 16), 3000, np.uint16)
+        image = np.full((13, 16, 16), 3000, np.uint16) + np.arange(13, dtype=np.uint16)[:, None, None]
         one = read_scene(tiny_scene("A.tif", image=image, tags={"RADIO_ADD_OFFSET": -1000}))
         two = read_scene(tiny_scene("B.tif", image=image - 1000))
         assert np.allclose(cl.scene_brightness(one), cl.scene_brightness(two))
@@ -225,7 +225,7 @@ class TestCounts:
 
 class TestUniformCloud:
     def test_is_the_simulator_s_cloud(self, tiny_scene: Callable[..., Path]) -> None:
-        image = np.full((13, 16, 16), 2000, np.uint16)
+        image = np.full((13, 16, 16), 2000, np.uint16) + np.arange(13, dtype=np.uint16)[:, None, None]
         scene = read_scene(tiny_scene(image=image, tags={"RADIO_ADD_OFFSET": -1000}))
         one = np.ones(scene.shape, np.float32)
         expected = add_cloud(scene.reflectance(), 1.5 * one, one)

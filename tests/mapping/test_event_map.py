@@ -126,7 +126,7 @@ class TestMapEvent:
         self, pair: tuple[Path, Path], write: Callable[..., Path], tmp_path: Path
     ) -> None:
         hidden = write("cloudy.tif", np.full((SIZE, SIZE), CLOUD))
-        layer = write("jrc.tif", np.where(np.arange(SIZE) < 4, 3, 0) * np.ones((SIZE, 1), int))
+        layer = write("jrc.tif", np.where(np.arange(SIZE) < 4, 3, 1) * np.ones((SIZE, 1), int))
         without = map_event(hidden, pair[1], tmp_path / "a")
         given = map_event(hidden, pair[1], tmp_path / "b", MapOptions(permanent=layer))
         tables = [pd.read_csv(made["areas"], index_col="change")["km2"] for made in (without, given)]

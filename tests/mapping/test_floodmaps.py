@@ -48,7 +48,7 @@ class TestDifference:
         ]
 
     def test_the_layer_knows_what_the_earlier_image_did_not_see(self) -> None:
-        before, layer = on_grid([[CLOUD, CLOUD, CLOUD, LAND, LAND, WATER]]), on_grid([[3, 2, 0, 3, 3, 0]])
+        before, layer = on_grid([[CLOUD, CLOUD, CLOUD, LAND, LAND, WATER]]), on_grid([[3, 2, 1, 3, 3, 0]])
         wet, dry = (fm.difference(before, on_grid([[code] * 6]), layer) for code in (WATER, LAND))
         assert names(wet)[0] == ["permanent water", "new flood", "new flood", *["permanent water"] * 3]
         assert names(dry)[0] == ["receded", *["not flooded"] * 4, "receded"]
@@ -57,7 +57,7 @@ class TestDifference:
         change = fm.difference(on_grid([[WATER]]), on_grid([[CLOUD]]), on_grid([[3]]))
         assert names(change) == [["not observed"]]
 
-    @pytest.mark.parametrize(("before", "layer"), [([[CLOUD, CLOUD]], on_grid([[0]])), ([[LAND]], None)])
+    @pytest.mark.parametrize(("before", "layer"), [([[CLOUD, CLOUD]], on_grid([[1]])), ([[LAND]], None)])
     def test_beyond_layer_and_earlier_map_nothing_is_known(self, before: list, layer: ClassMap | None) -> None:
         change = fm.difference(on_grid(before), on_grid([[WATER, WATER]]), layer)
         assert names(change)[0] == ["new flood", "water, before unknown"]

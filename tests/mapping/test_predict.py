@@ -169,15 +169,30 @@ class TestResume:
         assert names(tmp_path / "out") == []
 
 
+class TestInspect:
+    def test_says_what_was_decided_and_counts_refusals(
+        self, tiny_scene: Writer, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        good, bad = tiny_scene(), tiny_scene("BAD_1.tif", image=tiny_image() + 1000, tags=None)
+        assert cli.main(["inspect", str(good)]) == 0
+        table = capsys.readouterr().out
+        assert all(word in table for word in (str(good), "as they are named", "× 0.0001", "100.0% with data"))
+        assert cli.main(["inspect", str(good), str(bad)]) == 2
+        captured = capsys.readouterr()
+        assert "refused" in captured.out
+        assert captured.err == "1 of 2 scenes can't be used as they are\n"
+        assert cli.main(["inspect", str(bad), "--offset", "-1000"]) == 0
+
+
 class TestCommand:
     def run(self, *arguments: object) -> int:
         return cli.main(["predict", *map(str, arguments)])
 
     def refuses(self, capsys: pytest.CaptureFixture[str], match: str, *arguments: object) -> None:
         assert self.run(*arguments) == 2
-        message = capsys.readouterr().err
-        assert match in message
-        assert message.count("\n") == 1
+        message = capsys.readouterr().err.splitlines()
+        assert match in message[-1]
+        assert all("reflectance = " in line for line in message[:-1])  # how the scenes before it are read
 
     def test_maps_several_and_says_where(
         self, weights: str, tiny_scene: Writer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -185,7 +200,8 @@ class TestCommand:
         scenes = [tiny_scene(f"EMSR{i}_AOI1.tif", image=tiny_image(40, i)) for i in (1, 2)]
         assert self.run(*scenes, "--out", tmp_path / "out", "--model", weights) == 0
         captured = capsys.readouterr()
-        assert captured.err == ""  # no progress bar where nobody watches
+        told = captured.err.splitlines()  # no progress bar where nobody watches
+        assert [line.split(": ")[0] for line in told] == list(map(str, scenes))
         assert captured.out.split() == [
             str(tmp_path / "out" / f"EMSR{i}_AOI1_{kind}.tif") for i in (1, 2) for kind in ("class", "water")
         ]

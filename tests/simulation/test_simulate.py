@@ -108,7 +108,7 @@ class TestTruth:
         permanent = made.permanent == 3
         before = water_index("mndwi", made.before / 1e4)
         assert permanent.any()
-        assert np.median(before[permanent]) > np.median(before[made.permanent == 0])
+        assert np.median(before[permanent]) > np.median(before[made.permanent == 1])
 
     def test_flooded_share_is_the_one_asked_for(self) -> None:
         event = draw_event("test", 1, 1, seed=0)

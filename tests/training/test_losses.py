@@ -13,8 +13,8 @@ from tiny import GRID, tiny_label, write_tiny_event
 from ml4ops_helpers.datasets.catalogues import catalogue
 from ml4ops_helpers.datasets.windows import Windows
 from ml4ops_helpers.models.common import HEADS
+from ml4ops_helpers.scenes.labels import to_v2
 from ml4ops_helpers.scenes.rasters import write_raster
-from ml4ops_helpers.scenes.scene import to_v2
 from ml4ops_helpers.scenes.sentinel2 import merge_label
 from ml4ops_helpers.training.losses import LOSSES, class_weights, cloud_water_loss, segmentation_loss
 
