@@ -58,8 +58,8 @@ test: lint  ## Lint, check types, run the tests and doctests with coverage
 	@.ci/timed "Tests" $(BIN)/pytest -n 2 -m "not slow" --cov --cov-report=term:skip-covered
 	@.ci/timed "Forest cover: lint, types, tests" $(MAKE) --silent -C projects/forest_cover test PYTHON=$(abspath $(BIN)/python)
 
-projects: $(STAMP)  ## Run whole what make test leaves out: the course projects, a class's work through nbgrader; minutes
-	@.ci/timed "Handout: released, handed in, graded" $(BIN)/pytest -q -m slow book_tools/tests
+projects: $(STAMP)  ## Run what make test leaves out: projects, a lecture, a class, pages whole; minutes
+	@.ci/timed "Lecture, handout, connections" $(BIN)/pytest -q -m slow book_tools/tests
 	@.ci/timed "Forest cover: pipeline, search, versions" $(MAKE) --silent -C projects/forest_cover pipeline PYTHON=$(abspath $(BIN)/python)
 
 lint: $(STAMP)  ## Lint and check types only

@@ -75,6 +75,7 @@ def test_a_connection_is_seen(connections, tmp_path):
     assert [host for _, host, _ in connections()] == ["host.invalid"]
 
 
+@pytest.mark.slow
 def test_commands_and_pages_open_no_connection(connections, tmp_path):
     call(*ML4OPS, "--help", folder=tmp_path)
     call(*ML4OPS, "train", "--profile", "smoke", "--model", "linear", "--out", "linear.safetensors", folder=tmp_path)

@@ -217,6 +217,7 @@ RECORD = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX systems")
 def test_24_runs_survive_three_crashes_and_a_kill_and_only_what_is_missing_runs_again(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
