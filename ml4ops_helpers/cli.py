@@ -247,7 +247,7 @@ def _inspect(options: argparse.Namespace) -> None:
     refused = 0
     for path in options.scenes:
         found, problem = inspect(path, model_bands(options.model), **_reading(options))
-        print(path, *(f"  {what:<12}{text}" for what, text in found.items()), sep="\n", flush=True)
+        print(path, *(f"  {what.replace('_', ' '):<9}{text}" for what, text in found.items()), sep="\n", flush=True)
         refused += problem
     if refused:
         raise ValueError(f"{refused} of {len(options.scenes)} scenes can't be used as they are")

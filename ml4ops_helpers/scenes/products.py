@@ -128,7 +128,7 @@ class Decision(NamedTuple):
     no_data: str
 
     def __str__(self) -> str:
-        return "; ".join(self)
+        return f"{self.kind}; {self.bands}; {self.scaling}; no data: {self.no_data}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,11 +275,11 @@ def _raster(path: Path, reading: Reading) -> Source:
         )
     names, count = reading.get("names"), len(positions)
     texts: Sequence[str | None] = [own[i] for i in positions]
-    by, unnamed = "bands as they are named", False
+    by, unnamed = "named in the file", False
     if names is not None:
         if len(names) != count and (alpha is None or len(names) != count + 1):
             raise SceneError(f"{path}: {count} bands, but {len(names)} names, {', '.join(names)}; pass one name a band")
-        texts, by = names[:count], "bands as given"
+        texts, by = names[:count], "as given"
     elif not any(texts):
         if count != len(BANDS):
             orders = [f"--bands {name}" for name, order in ORDERS.items() if len(order) == count and name != "all"]
@@ -287,7 +287,7 @@ def _raster(path: Path, reading: Reading) -> Source:
                 f"{path}: {count} bands without names; name them, such as "
                 f"{' or '.join(orders) or '--bands B2,B3,B4,B8'}"
             )
-        texts, unnamed, by = BANDS, True, "13 unnamed bands in the order of Level-1C: B10 is darkest, B8A is like B8"
+        texts, unnamed, by = BANDS, True, "13 without names, in the order of Level-1C: B10 is darkest, B8A like B8"
     named = identify(path, texts)
     quality = next(
         ((layer, kind) for layer, text in zip(layers, texts, strict=True) if (kind := quality_of(text))), None
@@ -390,7 +390,7 @@ def _of_files(
         with open_raster(quality[0]) as source:
             found = _layer(source, 0), quality[1]
     note = f"it has {', '.join(bands)}"
-    return Source(path, kind, tuple(bands), tuple(layers), "bands by file", declared, scaling, None, found, False, note)
+    return Source(path, kind, tuple(bands), tuple(layers), "one a file", declared, scaling, None, found, False, note)
 
 
 def _choose(source: Source, bands: Sequence[str] | None) -> tuple[tuple[str, ...], tuple[Layer, ...]]:
@@ -492,14 +492,14 @@ def _decision(source: Source, product: Product) -> Decision:
     if any(layer.zero or layer.nodata == 0 for layer in product.layers):
         missing.append("0")
     missing += ["masked"] if any(layer.mask for layer in product.layers) else []
-    missing += [f"out by {kind}" for _, kind in product.flags]
+    missing += [f"hidden by {kind}" for _, kind in product.flags]
     ignored = len(source.named) - sum(band is not None for band in source.named)
-    also = f", {ignored} of them not reflectance" if ignored else ""
+    also = f", {ignored} other left out" if ignored else ""
     return Decision(
         source.kind,
-        f"{source.by}{also}: {', '.join(product.bands)}",
+        f"{', '.join(product.bands)} ({source.by}{also})",
         str(product.scaling),
-        f"no data where a band is {' or '.join([*missing, 'impossible'])}",
+        f"{', '.join([*missing, 'impossible'])} in any of these bands",
     )
 
 
@@ -540,5 +540,5 @@ def inspect(
             found["pixels"] = f"{seen / (height * width):.1%} with data, {impossible / (height * width):.2%} impossible"
             check_share(product.path, impossible, height * width)
     except SceneError as error:
-        return found | {"refused": str(error)}, True
+        return found | {"refused": str(error).removeprefix(f"{path}: ")}, True
     return found, False

@@ -176,7 +176,7 @@ class TestInspect:
         good, bad = tiny_scene(), tiny_scene("BAD_1.tif", image=tiny_image() + 1000, tags=None)
         assert cli.main(["inspect", str(good)]) == 0
         table = capsys.readouterr().out
-        assert all(word in table for word in (str(good), "as they are named", "× 0.0001", "100.0% with data"))
+        assert all(word in table for word in (str(good), "named in the file", "× 0.0001", "100.0% with data"))
         assert cli.main(["inspect", str(good), str(bad)]) == 2
         captured = capsys.readouterr()
         assert "refused" in captured.out

@@ -145,7 +145,7 @@ def _write(
     elif no_data == "declared":
         stored[HALF], options["nodata"] = -9999, -9999
     elif no_data == "in one band":
-        value = np.nan if stored.dtype.kind == "f" else 0
+        value = np.nan if stored.dtype.kind == "f" else 1234 + 1000 * shifted  # no reflectance of the scene
         stored[order.index("B11")][HALF[1:]], options["nodata"] = value, value
     elif no_data == "mask":
         options["mask"] = np.where(missing, 0, 255).astype(np.uint8)
@@ -190,7 +190,7 @@ class TestOneDoor:
             assert np.array_equal(classes == 0, missing)
             assert np.array_equal(np.isnan(probability.read(1)), missing)
         assert lines == [f"{path}: {tags['READ_AS']}"]
-        assert all(word in lines[0] for word in ("as they are named", "0.0001 − 0.1", "RADIO_ADD_OFFSET -1000"))
+        assert all(word in lines[0] for word in ("named in the file", "0.0001 − 0.1", "RADIO_ADD_OFFSET -1000"))
 
 
 class TestImpossible:
@@ -336,7 +336,7 @@ class TestNames:
             path = write(tmp_path / f"{order}.tif", STORED["uint16"](truth(names)))
             refuses(path, "--bands", order)
             assert is_true(read(path, names=names))
-        assert "in the order of Level-1C" in inspect(write(tmp_path / "a.tif", STORED["uint16"](truth())))[0]["bands"]
+        assert "order of Level-1C" in inspect(write(tmp_path / "a.tif", STORED["uint16"](truth())))[0]["bands"]
 
     def test_layers_of_other_kinds_among_them(self, tmp_path: Path) -> None:
         bands = parse_bands("l2a")
@@ -481,13 +481,26 @@ class TestContainers:
         refuses(tmp_path / "empty", "neither a .SAFE product nor Landsat bands")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PLACES = {
+    "EPSG:32630": (500_000, 4_000_000, 10),
+    "EPSG:3857": (-300_000, 4_300_000, 12),
+    "EPSG:2263": (984_000, 200_000, 33),
+    "EPSG:4326": (-3.1, 36.2, 1e-4),
+}
+"""A corner in each CRS, and the side of a pixel."""
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     names=st.permutations(BANDS),
-    spelling=st.sampled_from(["{}", "{}_median", " {}", "s2a_{}", "{} (x)"]),
+    spelling=st.sampled_from(["{}", "{}_median", " {}", "s2a_{}", "{} (x)", "{}: 1 nm"]),
     factor=st.sampled_from([1e-4, 2e-4, 1.25e-4]),
     addend=st.sampled_from([0.0, -0.1, -0.05]),
+    crs=st.sampled_from(list(PLACES)),
     angle=st.sampled_from([0, 90, 180, 17]),
+    flip=st.sampled_from([1, -1]),
+    mask=st.sampled_from(["none", "mask", "alpha"]),
+    hidden=st.integers(0, SIDE - 1),
     holes=st.sets(st.tuples(st.integers(0, 12), st.integers(0, SIDE - 1), st.integers(0, SIDE - 1)), max_size=20),
 )
 def test_whatever_a_file_declares_is_honoured(
@@ -495,22 +508,32 @@ def test_whatever_a_file_declares_is_honoured(
     spelling: str,
     factor: float,
     addend: float,
+    crs: str,
     angle: float,
+    flip: int,
+    mask: str,
+    hidden: int,
     holes: set[tuple[int, int, int]],
     tmp_path: Path,
 ) -> None:
     stored = np.round((truth(names) - addend) / factor).astype(np.uint16)
     missing = np.zeros((SIDE, SIDE), bool)
+    missing[:, :hidden] = mask != "none"
+    clear = np.where(missing, 0, 255).astype(np.uint16)
     for band, row, column in holes:
         stored[band, row, column] = 0
         missing[row, column] |= names[band] in FIVE
-    grid = Affine.translation(500_000, 4_000_000) @ Affine.rotation(angle) @ Affine.scale(10, -10)
+    x, y, step = PLACES[crs]
+    grid = Affine.translation(x, y) @ Affine.rotation(angle) @ Affine.scale(step * flip, -step)
+    options: dict[str, Any] = {"mask": clear.astype(np.uint8)} if mask == "mask" else {}
+    spelled, scales, offsets = [spelling.format(b) for b in names], [factor] * 13, [addend] * 13
+    if mask == "alpha":
+        stored, options = np.concatenate([stored, clear[None]]), {"alpha": True}
+        spelled, scales, offsets = [*spelled, "alpha"], [*scales, 1.0], [*offsets, 0.0]
     path = write(
-        tmp_path / "a.tif",
-        stored,
-        names=[spelling.format(b) for b in names],
-        scales=[factor] * 13,
-        offsets=[addend] * 13,
-        transform=grid,
+        tmp_path / "a.tif", stored, names=spelled, scales=scales, offsets=offsets, transform=grid, crs=crs, **options
     )
     assert is_true(read(path), missing if missing.any() else None, step=1.01 * factor)
+    scene = read_scene(path, FIVE)
+    assert scene.crs.to_string() == crs
+    assert scene.transform.almost_equals(grid)
