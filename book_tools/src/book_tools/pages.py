@@ -102,7 +102,9 @@ def read_notebook(path: Path) -> NotebookNode:
     except FileNotFoundError:
         raise PageError(f"{path.name}: no such notebook at {path}") from None
     except OSError as error:
-        raise PageError(f"{path.name}: can't be read ({error.strerror}); make {path} a file that you may read") from None
+        raise PageError(
+            f"{path.name}: can't be read ({error.strerror}); make {path} a file that you may read"
+        ) from None
     except (ValueError, KeyError, AttributeError, TypeError, nbformat.ValidationError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PageError(f"{path.name}: not a valid notebook ({reason})") from error
