@@ -186,6 +186,16 @@ def test_a_failed_run_is_recorded_as_such(three_seeds, kernels, tmp_path, monkey
     assert "no water" in recorded["01_a__seed-2"].data.tags["message"]
 
 
+def test_a_store_of_another_mlflow_is_told_with_what_to_do_first(three_seeds, kernels, tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/mlflow.db").write_text("no database" * 100)
+    results = run_lecture(three_seeds, tmp_path / "out", jobs=2)
+    said = log_results(results, "T", tmp_path / "out")
+    assert "mlflow.db: MLflow can't use it" in said
+    assert said.endswith("repair it, or name another); then run the command again")
+
+
 def test_a_missing_plan_is_reported_by_the_command(tmp_path, capsys):
     assert main(["lecture", str(tmp_path / "gone.yml")]) == 2
     assert "gone.yml: No such file" in capsys.readouterr().err

@@ -1,12 +1,13 @@
 """What is refused before a kernel starts, and how it is said."""
 
+import json
 from pathlib import Path
 from typing import get_args
 
 import pytest
 from book_tools.contract_checks import broken_promises
 from book_tools.contracts import Metric, Profile
-from book_tools.pages import PageError, check_order, choose_parameters, find_pages, load_page
+from book_tools.pages import PageError, check_order, choose_parameters, find_pages, load_page, read_notebook
 from tiny_pages import PARAMETERS, write_page
 
 from ml4ops_helpers import PROFILES
@@ -78,6 +79,53 @@ def test_waiting_for_a_processor_breaks_no_contract(tmp_path, effective, broken)
 def test_a_file_that_is_no_notebook_is_refused_by_name(tmp_path, content):
     (tmp_path / "01_a.ipynb").write_text(content)
     with pytest.raises(PageError, match=r"01_a\.ipynb: not a valid notebook"):
+        load_page(tmp_path / "01_a.ipynb")
+
+
+def cells_of(path, change, encoding="utf-8"):
+    """Ids and sources of the cells of a page that another program has saved; each reading gives the same."""
+    content = json.loads(path.read_text("utf-8-sig"))
+    for cell in content["cells"]:
+        change(cell)
+    content |= {"nbformat_minor": 0} if change is not keep else {}
+    path.write_text(json.dumps(content), encoding=encoding)
+    first, second = (read_notebook(path).cells for _ in range(2))
+    assert first == second
+    return [(cell.id, cell.source) for cell in first]
+
+
+def keep(cell):
+    """Change nothing."""
+
+
+def move_id(cell):
+    cell["metadata"]["id"] = cell.pop("id")
+
+
+def test_a_page_saved_without_cell_ids_is_read_as_before(tmp_path):
+    path = write_page(tmp_path, "01_a", ("x = 1", "setup"), "x = 2")
+    before = [(cell.id, cell.source) for cell in load_page(path).notebook.cells]
+    assert cells_of(path, keep, "utf-8-sig") == before
+    assert cells_of(path, move_id) == before  # as Colab saves it
+    assert load_page(path).notebook.cells[2].metadata == {"tags": ["setup"]}
+    assert cells_of(path, lambda cell: cell["metadata"].pop("id")) == [
+        (f"cell-{number}", source) for number, (_, source) in enumerate(before, start=1)
+    ]
+
+
+@pytest.mark.filterwarnings("error")
+def test_missing_and_duplicate_ids_come_from_the_place(tmp_path):
+    path = write_page(tmp_path, "01_a", "x = 1", "x = 2")
+    for wanted in ({"id": "same"}, {"id": "no id!"}, {}):
+        content = json.loads(path.read_text())
+        content["cells"] = [{k: v for k, v in c.items() if k != "id"} | wanted for c in content["cells"]]
+        path.write_text(json.dumps(content))
+        assert [c.id for c in read_notebook(path).cells][1:] == ["cell-2", "cell-3", "cell-4"]
+
+
+def test_a_folder_under_a_page_s_name_is_said(tmp_path):
+    (tmp_path / "01_a.ipynb").mkdir()
+    with pytest.raises(PageError, match=r"01_a\.ipynb: can't be read \(Is a directory\)"):
         load_page(tmp_path / "01_a.ipynb")
 
 

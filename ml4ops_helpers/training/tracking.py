@@ -20,6 +20,7 @@ from ml4ops_helpers.datasets.folders import cache_dir
 from ml4ops_helpers.models.common import CLASSES
 from ml4ops_helpers.models.saved import save_model
 from ml4ops_helpers.training.loop import History, train
+from ml4ops_helpers.training.store import open_experiment
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +38,9 @@ def use_store(folder: Path | str | None = None) -> str:
 
     Args:
         folder: holds ``mlflow.db`` and the artifacts; default ``mlflow`` in the cache folder.
+
+    Raises:
+        StoreError: see ``open_experiment``.
     """
     place = Path(folder) if folder else cache_dir() / "mlflow"
     place.mkdir(parents=True, exist_ok=True)
@@ -45,9 +49,8 @@ def use_store(folder: Path | str | None = None) -> str:
         logging.getLogger(name).setLevel(logging.WARNING)
     uri = f"sqlite:///{(place / 'mlflow.db').absolute()}"
     mlflow.set_tracking_uri(uri)
-    if mlflow.get_experiment_by_name(EXPERIMENT) is None:
-        mlflow.create_experiment(EXPERIMENT, artifact_location=(place / "artifacts").absolute().as_uri())
-    mlflow.set_experiment(EXPERIMENT)
+    experiment = open_experiment(uri, EXPERIMENT, (place / "artifacts").absolute().as_uri())
+    mlflow.set_experiment(experiment_id=experiment)
     return uri
 
 

@@ -30,8 +30,12 @@ def log_results(results: Sequence[Result], title: str, out: Path) -> str:
     for name, value in (("HTTP_REQUEST_MAX_RETRIES", "1"), ("HTTP_REQUEST_TIMEOUT", "20")):
         os.environ.setdefault(f"MLFLOW_{name}", value)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    from ml4ops_helpers.training.store import StoreError
+
     try:
         _log(results, f"lecture: {title}", out.resolve())
+    except StoreError as error:
+        return f"MLflow: not all runs are recorded ({error}); then run the command again"
     except Exception as error:  # another program's store: its errors have many types
         said = str(error).strip().splitlines() or [type(error).__name__]
         return f"MLflow: not all runs are recorded ({said[0][:200]}); run the command again to add them"
@@ -41,13 +45,14 @@ def log_results(results: Sequence[Result], title: str, out: Path) -> str:
 def _log(results: Sequence[Result], experiment: str, out: Path) -> None:
     from mlflow import MlflowClient
 
+    from ml4ops_helpers.training.store import open_experiment
+
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     given = os.environ.get("MLFLOW_TRACKING_URI")
-    client = MlflowClient(tracking_uri=given or f"sqlite:///{out / 'mlflow.db'}")
-    found = client.get_experiment_by_name(experiment)
-    artifacts = None if given else (out / "mlflow").as_uri()
-    number = found.experiment_id if found else client.create_experiment(experiment, artifact_location=artifacts)
+    store = given or f"sqlite:///{out / 'mlflow.db'}"
+    number = open_experiment(store, experiment, None if given else (out / "mlflow").as_uri())
+    client = MlflowClient(tracking_uri=store)
     known = {(r.info.run_name, r.data.tags.get("key")) for r in client.search_runs([number], max_results=5000)}
     for result in results:
         if result.outcome.state != "skipped" and (not result.key or (result.run.name, result.key) not in known):

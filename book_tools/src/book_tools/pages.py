@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
@@ -21,6 +22,9 @@ from .declarations import Declaration, first_mistake
 
 TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
 """Types that a parameter may have."""
+
+CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""What format 4.5 takes for a cell's id."""
 
 Value = str | int | float | bool
 
@@ -81,7 +85,7 @@ class Page:
 
 
 def read_notebook(path: Path) -> NotebookNode:
-    """Read a notebook of format 4.
+    """Read a notebook as format 4.5, in which each cell has an id, whatever program saved it.
 
     Args:
         path: the file.
@@ -90,14 +94,35 @@ def read_notebook(path: Path) -> NotebookNode:
         PageError: the file is missing or not a valid notebook.
     """
     try:
-        notebook: NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+        written = nbformat.reader.reads(path.read_text(encoding="utf-8-sig"))  # type: ignore[no-untyped-call]
+        named = nbformat.reader.get_version(written) >= (4, 5)  # type: ignore[no-untyped-call]
+        notebook: NotebookNode = nbformat.convert(written, 4)  # type: ignore[no-untyped-call]
+        _name_cells(notebook, named=named)
         nbformat.validate(notebook)
     except FileNotFoundError:
         raise PageError(f"{path.name}: no such notebook at {path}") from None
+    except OSError as error:
+        raise PageError(
+            f"{path.name}: can't be read ({error.strerror}); make {path} a file that you may read"
+        ) from None
     except (ValueError, KeyError, AttributeError, TypeError, nbformat.ValidationError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PageError(f"{path.name}: not a valid notebook ({reason})") from error
     return notebook
+
+
+def _name_cells(notebook: NotebookNode, *, named: bool) -> None:
+    """Give each cell an id: its own, that which Colab moved into its metadata, or else one from its place.
+
+    nbformat would draw them at random, and each reading would give another page.
+    """
+    taken = set()
+    for number, cell in enumerate(notebook.cells, start=1):
+        moved = cell.metadata.pop("id", "")
+        found = str(cell.get("id", moved) if named else moved)
+        cell["id"] = found if CELL_ID.fullmatch(found) and found not in taken else f"cell-{number}"
+        taken.add(cell["id"])
+    notebook["nbformat_minor"] = max(notebook.nbformat_minor, 5)
 
 
 def load_page(path: Path) -> Page:

@@ -16,13 +16,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from importlib import import_module
+from shlex import quote
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import torch
 
 from forest_cover import figures
+from forest_cover.config import Training
 from forest_cover.files import ProjectError, replacing
 from forest_cover.fit import Run
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 log = logging.getLogger(__name__)
 
@@ -130,14 +136,9 @@ class Mlflow(Callback):
 
         self.mlflow = mlflow
         if mlflow.active_run() is None:
-            try:
-                mlflow.set_tracking_uri(run.config.training.tracking)
-                mlflow.set_experiment(run.config.training.experiment)
-            except mlflow.MlflowException as problem:
-                reason = " ".join(str(problem).split())[:200]
-                raise ProjectError(
-                    f"training.tracking={run.config.training.tracking}: MLflow refuses it: {reason}"
-                ) from None
+            _, experiment = open_experiment(run.config.training)
+            mlflow.set_tracking_uri(run.config.training.tracking)
+            mlflow.set_experiment(experiment_id=experiment)
             mlflow.start_run()
             self.opened = True
         mlflow.log_params(settings(run))
@@ -161,6 +162,38 @@ class Mlflow(Callback):
         """Close what was opened here, as failed."""
         if self.opened:
             self.mlflow.end_run("FAILED")
+
+
+def open_experiment(training: Training) -> tuple[MlflowClient, str]:
+    """A client of the store that the settings name, and the id of the experiment; both are made where missing.
+
+    Args:
+        training: names store and experiment.
+
+    Raises:
+        ProjectError: MLflow can't use the store, or the experiment was deleted there.
+    """
+    from mlflow import MlflowClient  # takes a second to import
+
+    store, name = training.tracking, training.experiment
+    try:
+        client = MlflowClient(store)
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            return client, str(client.create_experiment(name))
+    except Exception as problem:  # another program's store: its errors have many types
+        raise ProjectError(f"training.tracking={store}: {_refusal(store, ' '.join(str(problem).split()))}") from None
+    if found.lifecycle_stage != "active":
+        restore = f"MLFLOW_TRACKING_URI={quote(store)} mlflow experiments restore -x {found.experiment_id}"
+        raise ProjectError(f"training.experiment={name}: deleted from {store}; name another, or restore it: {restore}")
+    return client, str(found.experiment_id)
+
+
+def _refusal(store: str, problem: str) -> str:
+    if "database schema" not in problem:
+        return f"MLflow refuses it: {problem:.200}"
+    older = f"if of an older one, copy it, then type `mlflow db upgrade {quote(store)}`"
+    return f"it is of another version of MLflow than this one: {older}; if of a newer one, install that"
 
 
 CALLBACKS: dict[str, type[Callback]] = {

@@ -197,6 +197,8 @@ def _line(error: ErrorDetails) -> str:
     rule = re.sub(r"^\w+ should", "must", error["msg"].removeprefix("Value error, "))
     if error["type"] == "extra_forbidden":
         rule = f"no such setting; {_known(path[-1], _names(*path[:-1]))}"
+    if len(path) == 1 and error["input"] in [file.stem for file in (CONF / path[0]).glob("*.yaml")]:
+        rule = f"must be a dictionary; to choose the file, type {CONFIGURE} {path[0]}={error['input']}"
     return f"{'.'.join(path)}={error['input']!r}: {rule}; set it in {_where([*path, ''], error['input'])}"
 
 

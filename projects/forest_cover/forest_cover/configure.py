@@ -9,14 +9,16 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Hashable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 import pandas as pd
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from forest_cover.config import CONF, CONFIGURE, PARAMS, ConfigError, check_config
+from forest_cover.config import CONF, CONFIGURE, PARAMS, Config, ConfigError, check_config
 from forest_cover.files import run_stage, write_text
 
 HEAD = f"# Written by `{CONFIGURE}` from conf/: change the values there, or give them to the command.\n"
@@ -32,8 +34,7 @@ def compose_conf(overrides: Sequence[str] = (), conf: Path = CONF) -> DictConfig
     Raises:
         ConfigError: a group or file is missing, an override can't be read, or a value can't be used.
     """
-    # With ++, Hydra lets a misspelt setting through to our own check, which names the one that was meant.
-    added = [re.sub(r"^(?=[a-z_]+\.[\w.]+=)", "++", override) for override in overrides]
+    added = [_readable(override) for override in overrides]
     try:
         with initialize_config_dir(str(conf.absolute()), version_base="1.3"):
             found = compose("config", overrides=added)
@@ -43,6 +44,25 @@ def compose_conf(overrides: Sequence[str] = (), conf: Path = CONF) -> DictConfig
     check_config(found)
     OmegaConf.resolve(found)
     return found
+
+
+def _readable(override: str) -> str:
+    """An override as Hydra takes it.
+
+    With ++, it lets a misspelt setting through to our own check, which names the one that was meant.
+    """
+    name, equals, value = override.partition("=")
+    if not equals:
+        raise ConfigError(f"{override}: no value; type {override}=…")
+    try:
+        several = OverridesParser.create().parse_override(override).is_sweep_override()
+    except HydraException:
+        several = True
+    if several:
+        quoted = f"""'{name}="{value}"'"""
+        raise ConfigError(f"{override}: not one value; if it is a text, quote it: {quoted}; a list: {name}=[a,b]")
+    meant = "." in name or (name not in Config.model_fields and get_close_matches(name, Config.model_fields))
+    return f"++{override}" if meant and re.match("[a-z_]", name) else override
 
 
 def check_params(overrides: Sequence[str] = (), path: Path = PARAMS) -> None:

@@ -26,7 +26,7 @@ from optuna.samplers import TPESampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import TrialState
 
-from forest_cover.callbacks import Callback, EarlyStop
+from forest_cover.callbacks import Callback, EarlyStop, open_experiment
 from forest_cover.config import Config, check_config
 from forest_cover.dataset import CoverDataset, load_columns, load_dataset
 from forest_cover.files import TENSORS, ProjectError, run_stage
@@ -74,12 +74,14 @@ def search(config: Config, folder: Path = TENSORS) -> optuna.Study:
         folder: of the tensors.
 
     Raises:
-        ProjectError: the study is of the other direction, or of other settings, rows or space.
+        ProjectError: the study is of the other direction, or of other settings, rows or space; MLflow can't use its
+            store.
     """
     rows = Rows(load_columns(folder), load_dataset(folder, "train"), load_dataset(folder, "val"))
     lock, until = _lock(config), time.monotonic() + (config.search.minutes or float("inf")) * 60
     with _quiet():
         with lock:
+            open_experiment(config.training)  # a store that can't be used is found before a trial is spent
             study = open_study(config, rows)
         while time.monotonic() < until:
             if not _next_trial(study, config, rows, lock):

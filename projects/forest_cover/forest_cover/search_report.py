@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 from optuna.visualization import matplotlib as draw
 
+from forest_cover.callbacks import open_experiment
 from forest_cover.config import Config
 from forest_cover.figures import BLUE, GREY, VERMILION, axes, save
 from forest_cover.files import ProjectError, write_text
@@ -39,12 +40,8 @@ def record_trials(study: optuna.Study, config: Config, lock: FileLock) -> None:
         config: names store and experiment.
         lock: that all processes share.
     """
-    from mlflow import MlflowClient  # takes a second to import
-
     with lock:
-        client = MlflowClient(config.training.tracking)
-        found = client.get_experiment_by_name(config.training.experiment)
-        experiment = found.experiment_id if found else client.create_experiment(config.training.experiment)
+        client, experiment = open_experiment(config.training)
         parent = _parent(client, experiment, study)
         query = f"tags.`mlflow.parentRunId` = '{parent}'"
         known = {run.data.tags["trial"] for run in client.search_runs([experiment], query, max_results=50_000)}

@@ -1,5 +1,7 @@
 import logging
+import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -148,6 +150,26 @@ def test_mlflow_has_the_epochs_before_an_interruption_too(tensors, tmp_path, nam
 def test_a_store_that_mlflow_refuses_is_named(tensors, tmp_path):
     with pytest.raises(ProjectError, match=r"training\.tracking=nonsense://here"):
         train(tensors, tmp_path, ["mlflow"], tracking="nonsense://here")
+
+
+def test_a_deleted_experiment_and_a_store_of_another_mlflow_are_told(tensors, tmp_path):
+    from mlflow import MlflowClient
+
+    tracking = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    client = MlflowClient(tracking)
+    experiment = client.create_experiment("forest_cover")
+    client.delete_experiment(experiment)
+    with pytest.raises(ProjectError, match=rf"deleted from {tracking}.*mlflow experiments restore -x {experiment}$"):
+        train(tensors, tmp_path, ["mlflow"], tracking=tracking)
+    for version in ("bd07f7e963c5", "a_newer_one"):
+        other = shutil.copy(tmp_path / "mlflow.db", tmp_path / f"{version}.db")
+        with closing(sqlite3.connect(other)) as connection, connection:
+            connection.execute("update alembic_version set version_num = ?", (version,))
+        tracking = f"sqlite:///{other}"
+        upgrade = f"mlflow db upgrade {tracking}"
+        with pytest.raises(ProjectError, match=rf"another version of MLflow.*`{upgrade}`; if of a newer one") as caught:
+            train(tensors, tmp_path, ["mlflow"], tracking=tracking)
+        assert "\n" not in str(caught.value)
 
 
 def test_mlflow_and_dvc_send_no_usage_statistics():

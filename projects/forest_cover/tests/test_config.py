@@ -121,6 +121,12 @@ def test_params_are_what_conf_composes_to(monkeypatch: pytest.MonkeyPatch) -> No
     assert load_config() == check_config(configure.compose_conf())
 
 
+def test_a_group_chosen_as_a_value_is_answered_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(ConfigError, match=r"^model='residual': .*forest_cover\.configure model=residual; set it in"):
+        check_config({"model": "residual"})
+
+
 @pytest.fixture
 def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the project's conf/."""
@@ -150,8 +156,15 @@ def test_configure_writes_and_checks(conf: Path, capsys: pytest.CaptureFixture[s
     [
         ("data=kagle", "'data': covtype embedded kaggle"),
         ("training.sed=1", "training.sed=1: .*did you mean seed"),
-        ("training.seed", "EQUAL"),
-        ("training.seed=[", "no viable alternative"),
+        ("modle=mlp", "^modle='mlp': .*did you mean model"),
+        ("experiment=best", r"\+experiment=best"),
+        ("training.seed", "^training.seed: no value; type training.seed=…$"),
+        ("training.seed=[", """^training.seed=.: not one value; .*'training.seed="."'"""),
+        ("data.file=a/epoch=3.csv", """quote it: 'data.file="a/epoch=3.csv"'"""),
+        ("data.file=daten/wälder.csv", """quote it: 'data.file="daten/wälder.csv"'"""),
+        ("data.file=a,b.csv", """quote it: 'data.file="a,b.csv"'"""),
+        ("data.file=a b (1).csv", """quote it: 'data.file="a b .1..csv"'"""),
+        ("training.learning_rate=1e-3,1e-2", r"a list: training.learning_rate=\[a,b\]"),
         ("training.seed=x", "training.seed='x': .*integer"),
     ],
 )
@@ -159,6 +172,13 @@ def test_a_wrong_override_is_reported_in_one_line(conf: Path, override: str, nam
     with pytest.raises(ConfigError, match=named) as caught:
         configure.main([override])
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["a/epoch=3.csv", "daten/wälder.csv", "a,b.csv", "a b (1).csv", "[1].csv", "{}", "2023-09-16", "007"]
+)
+def test_a_quoted_text_is_taken_as_written(conf: Path, name: str) -> None:
+    assert configure.compose_conf([f'data.file="{name}"']).data.file == name
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -158,13 +159,30 @@ def test_one_value_runs_its_stage_and_what_follows(project: Path, monkeypatch: p
 
 
 @pytest.mark.slow
-def test_an_experiment_composes_the_settings_and_trains_anew(project: Path) -> None:
-    output = run(
-        project, "dvc", "exp", "run", "-S", "training.learning_rate=3e-3", "-S", "training.learning_curve=[0.5]"
-    )
+def test_an_experiment_changes_one_value_and_keeps_what_was_chosen(project: Path) -> None:
+    chosen = ["model=logistic", "training.seed=7", "training.learning_curve=[0.5]"]
+    run(project, sys.executable, "-m", "forest_cover.configure", *chosen)
+    wanted = yaml.safe_load((project / "params.yaml").read_text())
+    wanted["training"]["learning_rate"] = 3e-3
+    output = run(project, "dvc", "exp", "run", "-S", "training.learning_rate=3e-3")
     assert ran(output) == TRAINING
-    assert yaml.safe_load((project / "params.yaml").read_text())["training"]["learning_rate"] == 3e-3
+    assert yaml.safe_load((project / "params.yaml").read_text()) == wanted
     assert "Experiment results have been applied" in output
+    run(project, "git", "checkout", "--quiet", "--force", "v1")
+    run(project, "dvc", "checkout")
+
+
+@pytest.mark.slow
+def test_a_pipeline_that_is_killed_goes_on_where_it_was(project: Path) -> None:
+    run(project, sys.executable, "-m", "forest_cover.configure", "data.val=0.2", "training.learning_curve=[0.5]")
+    command = {"args": ["dvc", "repro"], "cwd": project, "env": ENVIRONMENT, "text": True}
+    with subprocess.Popen(**command, stdout=subprocess.PIPE, start_new_session=True) as process:  # type: ignore[call-overload]
+        assert process.stdout
+        began = (line for line in process.stdout if "Running stage" in line)
+        assert ran(next(began) + next(began)) == ["split", "normalise"]
+        os.killpg(process.pid, signal.SIGKILL)
+    assert ran(run(project, "dvc", "repro")) == FROM_SPLIT[1:]
+    assert run(project, "dvc", "status", "--json").strip() == "{}"
     run(project, "git", "checkout", "--quiet", "--force", "v1")
     run(project, "dvc", "checkout")
 

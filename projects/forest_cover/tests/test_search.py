@@ -50,7 +50,8 @@ def draws(study: optuna.Study) -> list[dict[str, object]]:
 @pytest.fixture
 def unrecorded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without MLflow, whose store takes seconds to make."""
-    monkeypatch.setattr(searching, "record_trials", lambda *_: None)
+    for name in ("record_trials", "open_experiment"):
+        monkeypatch.setattr(searching, name, lambda *_: None)
 
 
 @pytest.mark.usefixtures("folder", "unrecorded")
@@ -68,6 +69,14 @@ def test_a_study_that_goes_on_draws_what_it_would_have() -> None:
 def test_a_finished_study_runs_nothing() -> None:
     search(settings(2))
     assert len(search(settings(2)).trials) == 2
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_store_that_can_not_record_is_found_before_a_trial_is_spent() -> None:
+    Path("mlflow.db").write_text("no database" * 100)
+    with pytest.raises(ProjectError, match=r"^training\.tracking=sqlite:///mlflow\.db: MLflow refuses it"):
+        search(settings(2))
+    assert not Path("studies.db").exists()
 
 
 @pytest.mark.usefixtures("folder", "unrecorded")
