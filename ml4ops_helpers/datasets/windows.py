@@ -15,7 +15,8 @@ from torch.utils.data import Dataset
 
 from ml4ops_helpers.datasets.catalogues import label_codes
 from ml4ops_helpers.scenes.labels import as_version_2, read_label
-from ml4ops_helpers.scenes.products import Product, decide
+from ml4ops_helpers.scenes.opening import decide
+from ml4ops_helpers.scenes.products import Product
 from ml4ops_helpers.scenes.rasters import SceneError, WindowReader, tile_windows
 from ml4ops_helpers.scenes.sentinel2 import merge_label, select_bands
 

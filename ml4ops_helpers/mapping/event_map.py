@@ -13,7 +13,7 @@ from pathlib import Path
 from ml4ops_helpers import __version__
 from ml4ops_helpers.mapping import floodmaps as fm
 from ml4ops_helpers.mapping.classmaps import ClassMap, is_class_map, read_class_map, read_permanent
-from ml4ops_helpers.scenes.products import Reading
+from ml4ops_helpers.scenes.opening import Reading
 from ml4ops_helpers.scenes.rasters import SceneError, open_raster
 from ml4ops_helpers.uncertainty.areas import area_interval
 
@@ -30,7 +30,7 @@ class MapOptions:
 
     Attributes:
         model, threshold: how a scene is mapped, see ``predict.map_files``.
-        reading: what is to be said about scenes, see ``products.Reading``.
+        reading: what is to be said about scenes, see ``opening.Reading``.
         permanent: layer of permanent water.
         days: of the two images.
         min_area: minimum mapping unit of the outlines, m².

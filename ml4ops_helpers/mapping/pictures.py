@@ -20,7 +20,7 @@ from ml4ops_helpers.mapping.classmaps import align, is_class_map, read_class_map
 from ml4ops_helpers.mapping.map_plots import MOST_PIXELS
 from ml4ops_helpers.plots import label_picture
 from ml4ops_helpers.scenes.grids import Grid
-from ml4ops_helpers.scenes.products import Reading, open_product
+from ml4ops_helpers.scenes.opening import Reading, open_product
 from ml4ops_helpers.scenes.sentinel2 import Float, composite
 
 PICTURE_BANDS = ("B11", "B8", "B4")

@@ -36,7 +36,8 @@ from ml4ops_helpers.mapping.cogs import CACHE_BYTES, Arrays, Layer, is_made_by, 
 from ml4ops_helpers.models.common import ModelError
 from ml4ops_helpers.models.networks import Network, to_probabilities
 from ml4ops_helpers.models.saved import load_model, shipped_weights
-from ml4ops_helpers.scenes.products import Product, Reading, check_share, open_product
+from ml4ops_helpers.scenes.opening import Reading, open_product
+from ml4ops_helpers.scenes.products import Product, check_share
 from ml4ops_helpers.scenes.rasters import SceneError
 from ml4ops_helpers.scenes.sentinel2 import CLASS_NAMES, INVALID, QUANTIFICATION, Codes, Float, brightness
 from ml4ops_helpers.uncertainty.dropout import DropoutSampler, draw_masks

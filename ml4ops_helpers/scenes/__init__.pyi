@@ -13,13 +13,15 @@ from .labels import (
     read_label as read_label,
     to_v2 as to_v2,
 )
-from .products import (
-    Product as Product,
+from .opening import (
     Reading as Reading,
-    check_share as check_share,
     decide as decide,
     inspect as inspect,
     open_product as open_product,
+)
+from .products import (
+    Product as Product,
+    check_share as check_share,
 )
 from .rasters import (
     SceneError as SceneError,
@@ -63,6 +65,5 @@ from .sentinel2 import (
     join_probabilities as join_probabilities,
     merge_label as merge_label,
     select_bands as select_bands,
-    to_reflectance as to_reflectance,
     water_index as water_index,
 )

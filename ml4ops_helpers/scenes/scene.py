@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.windows import Window, transform as window_transform
 
-from ml4ops_helpers.scenes.products import Reading, check_share, open_product
+from ml4ops_helpers.scenes.opening import Reading, open_product
+from ml4ops_helpers.scenes.products import check_share
 from ml4ops_helpers.scenes.rasters import Raster
 from ml4ops_helpers.scenes.scaling import Scaling
 from ml4ops_helpers.scenes.sentinel2 import Float, select_bands

@@ -113,23 +113,6 @@ def band_positions(bands: str | Sequence[str], available: Sequence[str] = BANDS)
     return [list(available).index(b) for b in wanted]
 
 
-def to_reflectance(dn: ArrayLike, offset: int = 0) -> Float:
-    """Convert digital numbers to top-of-atmosphere reflectance.
-
-    Args:
-        dn: digital numbers, any shape.
-        offset: ``RADIO_ADD_OFFSET`` of the product: −1000 since processing baseline 04.00, 0 before.
-            Take it from the metadata, never from the date.
-
-    Returns:
-        float32 reflectance of the same shape. No-data is not handled: mask it with the scene's ``valid``.
-
-    >>> to_reflectance([1000, 3000], offset=-1000).tolist()
-    [0.0, 0.20000000298023224]
-    """
-    return (np.asarray(dn, np.float32) + np.float32(offset)) / np.float32(QUANTIFICATION)
-
-
 def _normalised_difference(a: Float, b: Float) -> Float:
     total = a + b
     with np.errstate(divide="ignore", invalid="ignore"):

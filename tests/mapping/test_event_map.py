@@ -27,7 +27,7 @@ from ml4ops_helpers.mapping.vectors import vectorise
 from ml4ops_helpers.mapping.webmap import interactive_map, show_page
 from ml4ops_helpers.models.saved import load_pretrained
 from ml4ops_helpers.scenes.grids import Grid
-from ml4ops_helpers.scenes.products import open_product
+from ml4ops_helpers.scenes.opening import open_product
 from ml4ops_helpers.scenes.rasters import open_raster, write_raster
 from ml4ops_helpers.scenes.sentinel2 import CLOUD, LAND, WATER
 

@@ -13,7 +13,7 @@ from affine import Affine
 from rasterio.windows import Window
 from tiny import GRID, tiny_image
 
-from ml4ops_helpers.scenes.products import open_product
+from ml4ops_helpers.scenes.opening import open_product
 from ml4ops_helpers.scenes.rasters import SceneError
 from ml4ops_helpers.scenes.sentinel2 import BANDS
 
