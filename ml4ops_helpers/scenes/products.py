@@ -102,13 +102,14 @@ class Product:
     def decode(self, stored: Raster, window: Window) -> tuple[Float, NDArray[np.bool_], int]:
         """Reflectance of stored values, which pixels have data in every band, and how many hold impossible values."""
         missing = self.missing(stored, window)
-        reflectance = self.scaling.apply(stored.astype(np.float32, copy=False))
+        reflectance = self.scaling.apply(stored)
         possible = np.ones(missing.shape, bool)
         for band in reflectance:
             possible &= (band >= LOWEST) & (band <= HIGHEST)
         valid = possible & ~missing
-        np.copyto(reflectance, np.float32(np.nan), where=~valid)
-        return reflectance, valid, int((~possible & ~missing).sum())
+        if not valid.all():
+            reflectance[:, ~valid] = np.nan
+        return reflectance, valid, int(np.count_nonzero(~(possible | missing)))
 
     def missing(self, stored: Raster, window: Window) -> NDArray[np.bool_]:
         """Pixels where a band has no data: by its value, a mask, the quality layer; or all bands have one value."""
@@ -116,12 +117,12 @@ class Product:
         for layer, values in zip(self.layers, stored, strict=True):
             if layer.zero:
                 missing |= values == 0
-            if layer.nodata is not None:
+            if layer.nodata is not None and not (layer.zero and layer.nodata == 0):
                 missing |= np.isnan(values) if np.isnan(layer.nodata) else values == layer.nodata
         if stored.dtype.kind == "f":
             missing |= np.isnan(stored).any(axis=0)
-        if len(stored) > 3:  # a filling value that nothing declares
-            missing |= (stored[1:] == stored[0]).all(axis=0)
+        if len(stored) > 3:
+            missing |= _all_equal(stored)  # a filling value that nothing declares
         for file in {layer.file for layer in self.layers if layer.mask}:
             missing |= ~self.reader.read_mask(file, window, self.shape)
         for layer, kind in self.flags:
@@ -133,6 +134,16 @@ class Product:
         if kind == "alpha":
             return np.asarray(codes == 0)
         return np.isin(codes, _SCL_UNCLEAR) if kind == "SCL" else (codes.astype(np.int64) & _BITS_UNCLEAR[kind]) > 0
+
+
+def _all_equal(stored: Raster) -> NDArray[np.bool_]:
+    """Pixels that hold one value in all bands; it looks no further when there are none."""
+    equal = np.asarray(stored[0] == stored[1])
+    for band in stored[2:]:
+        if not equal.any():
+            break
+        equal &= band == stored[0]
+    return equal
 
 
 def check_share(path: Path, impossible: int, pixels: int) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ml4ops_helpers.scenes.rasters import SceneError
+from ml4ops_helpers.scenes.rasters import Raster, SceneError
 from ml4ops_helpers.scenes.sentinel2 import QUANTIFICATION, Float
 
 OFFSETS = (0, -1000)
@@ -50,11 +50,14 @@ class Scaling:
     offset_declared: bool = True
     scale_declared: bool = True
 
-    def apply(self, stored: Float) -> Float:
+    def apply(self, stored: Raster) -> Float:
         """Reflectance, float32 ``(bands, …)``, of stored values of the same shape."""
-        shape = (-1, *(1,) * (stored.ndim - 1))
-        factor, addend = (np.reshape(np.asarray(values, np.float32), shape) for values in (self.factor, self.addend))
-        return stored * factor + addend
+        reflectance = stored.astype(np.float32)
+        for band, factor, addend in zip(reflectance, self.factor, self.addend, strict=True):
+            band *= np.float32(factor)
+            if addend:
+                band += np.float32(addend)
+        return reflectance
 
     def __str__(self) -> str:
         pairs = list(dict.fromkeys(zip(self.factor, self.addend, strict=True)))

@@ -56,7 +56,7 @@ class Scene:
 
     def reflectance(self) -> Float:
         """Reflectance, float32 ``(bands, height, width)``; NaN in every band where one has no data."""
-        x = self.scaling.apply(self.image.astype(np.float32))
+        x = self.scaling.apply(self.image)
         x[:, ~self.valid] = np.nan
         return x
 
