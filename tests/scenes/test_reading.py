@@ -205,8 +205,8 @@ class TestImpossible:
 
     @pytest.mark.parametrize("share", [0.02, 0.4])
     def test_many_are_refused(self, share: float, tmp_path: Path) -> None:
-        stored = STORED["int16"](truth())
-        stored[BANDS.index("B11"), : round(share * SIDE)] = -9999
+        stored = STORED["int16"](truth(side=400))  # the first rows lie where no sample is taken
+        stored[BANDS.index("B11"), : round(share * 400)] = -9999
         path = write(tmp_path / "many.tif", stored, names=BANDS)
         with pytest.raises(SceneError, match=r"many\.tif: .*nodata|many\.tif: .*nothing reflects"):
             read_scene(path, FIVE)
