@@ -177,6 +177,8 @@ IN_A_KERNEL = [
     ("child", ("import subprocess\n\nsubprocess.run(['sh', '-c', 'echo trouble >&2'])",),
      ", cell 3: *standard error: trouble*"),
     ("sys_exit", ("import sys\n\nsys.exit()", "x = 1"), ", cell 3*: SystemExit: "),
+    ("magic", ("%no_such_magic", "x = 1"), ", cell 3: UsageError: Line magic function `%no_such_magic` not found."),
+    ("cell_magic", ("%%no_such_magic\nx = 1",), ", cell 3: UsageError: Cell magic `%%no_such_magic` not found*"),
     ("question", ("input('which scene?')",), ", cell 3*: StdinNotImplementedError: *"),
     ("killed", ("x = 1", "import os, signal\n\nos.kill(os.getpid(), signal.SIGKILL)", "x = 2"),
      ", cell 4: *Kernel died"),

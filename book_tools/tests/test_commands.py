@@ -26,7 +26,8 @@ def calls(monkeypatch, tmp_path):
         return seen["outcomes"]
 
     monkeypatch.setattr(runner, "run_pages", run_pages)
-    monkeypatch.setattr(pages, "find_pages", lambda folder, wanted: [str(folder), *wanted])
+    named = type("Named", (str,), {"types": {"tile": "str", "rate": "float"}})
+    monkeypatch.setattr(pages, "find_pages", lambda folder, wanted: [named(name) for name in (folder, *wanted)])
     monkeypatch.setenv("ML4OPS_DATA", "")
     return seen
 
@@ -45,6 +46,13 @@ def test_run_passes_its_options_on(calls, capsys):
         "page      state   seconds      MB",
         "01_a        run       2.5       –",
     ]
+
+
+@pytest.mark.parametrize("written", ["2019_01", "007", "1_000", "1e3", "12", "True", "smoke", "a, b", "[1]"])
+def test_a_text_is_taken_as_written_and_quotes_are_taken_off(calls, written):
+    for given in (written, repr(written)):
+        assert commands.main(["run", "-p", "tile", given, "-p", "rate", "1_000"]) == 0
+        assert calls["parameters"] == {"tile": written, "rate": 1000}
 
 
 def test_run_leaves_a_report_beside_the_pages(calls, tmp_path):

@@ -111,6 +111,7 @@ def test_a_busy_machine_fails_no_page_and_a_page_that_hangs_or_never_ends_is_sto
     for name in ("hangs", "endless", "deaf"):
         assert outcomes[name].message.startswith(f"{name}.ipynb, cell 3")
         assert f"timed out: more than {CELL_TIMEOUT} s" in outcomes[name].message
+        assert "imports included; give it more seconds with --cell-timeout" in outcomes[name].message
     assert "line 3 `time.sleep(600)`" in outcomes["hangs"].message
 
 
@@ -145,6 +146,20 @@ def marked(mark):
         except psutil.Error:
             continue
     return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a worker does not find what it left behind")
+def test_of_a_worker_that_is_killed_nothing_is_left(tmp_path, monkeypatch):
+    ready, mark = tmp_path / "ready", str(tmp_path)
+    page = load_page(write_page(tmp_path, "01_a", BUSY.format(ready=str(ready))))
+    monkeypatch.setenv("ML4OPS_MARK", mark)
+    run = Run(page, page.defaults, 1, 60)
+    wait_until(ready.exists)
+    assert len(marked(mark)) >= 4  # worker, kernel, and the two that the page has started
+    run._worker.kill()
+    wait_until(run.done)
+    assert run.result()[1] == "its process was killed"
+    wait_until(lambda: not marked(mark), 10)
 
 
 @pytest.mark.parametrize(("sent", "code", "said"), [("SIGKILL", -9, ""), ("SIGTERM", 130, "interrupted\n")])

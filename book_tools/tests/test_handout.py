@@ -1,5 +1,6 @@
 """Handouts: what a course folder holds, what students get, and what nbgrader makes of their answers."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +89,21 @@ def test_a_second_assignment_keeps_the_course_as_it_is(course, tmp_path):
     assert (course / "nbgrader_config.py").read_text() == "# mine\n"
     assert (course / "source/week_1" / PAGE).read_bytes() == before
     assert "release/week_2" in (course / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["Con", "aux", "NUL", "COM1", "lpt9", "con.1", "week_1.", "week ", "week:1", "1+2"])
+def test_a_name_that_is_no_folder_s_on_every_system_is_refused(course, tmp_path, name):
+    plan = read_plan(tmp_path / "week_1.yml", tmp_path / "notebooks")
+    with pytest.raises(HandoutError, match=r"^[^\n]*rename the plan"):
+        write_course(plan, name, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("name", ["Week 1", "console", "com10", "week.1", "wöche"])
+def test_other_names_can_be_typed_as_the_readme_shows_them(course, tmp_path, name):
+    write_course(read_plan(tmp_path / "week_1.yml", tmp_path / "notebooks"), name, tmp_path / "other")
+    (line,) = [li for li in (tmp_path / "other/README.md").read_text().splitlines() if "generate_assignment" in li]
+    assert shlex.split(line, comments=True) == ["nbgrader", "generate_assignment", name]
 
 
 def test_a_cell_that_checks_no_exercise_is_named_and_nothing_is_written(tmp_path, capsys):

@@ -111,7 +111,8 @@ def prediction_sets(probability: ArrayLike, rule: SetRule, seed: int = 0) -> Cod
     >>> prediction_sets([[0.1, 0.5, 0.9]], SetRule("lac", land=0.4, water=0.4)).tolist()
     [[1, 4, 2]]
     """
-    p = np.asarray(probability, np.float64)
+    # No more certain than the rule could see: in a histogram, 0 and 1 count as the middle of their steps.
+    p = np.clip(np.asarray(probability, np.float64), MIDDLES[0], MIDDLES[-1])
     draw = np.random.default_rng(seed).random(p.shape)
     sets = LAND * (draw < _chance(rule.kind, 1 - p, rule.land)) + WATER * (draw < _chance(rule.kind, p, rule.water))
     return np.where(np.isnan(p), NO_DATA, np.where(sets == 0, NEITHER, sets)).astype(np.uint8)

@@ -73,7 +73,7 @@ def _add_run(commands: Commands) -> None:
 def _run(options: argparse.Namespace) -> int:
     from .display import Progress
     from .pages import PageError, find_pages
-    from .parameter_cells import parse_value
+    from .parameter_cells import parse_parameters
     from .reports import summary, write_reports
     from .runner import Outcome, count_cores, run_pages
 
@@ -82,16 +82,17 @@ def _run(options: argparse.Namespace) -> int:
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         print(f"parameter {twice[0]} is given twice; give it once", file=sys.stderr)
         return 2
-    parameters = {name: parse_value(value) for name, value in options.parameter}
-    if options.profile:
-        parameters["profile"] = options.profile
     data = os.environ.get("ML4OPS_DATA")
     try:
         # What stays there when this process is killed must not be the report of an earlier run.
         write_reports([Outcome("the run", "failed", message="did not finish")], reports)
+        pages = find_pages(options.notebooks, options.pages)
+        parameters = parse_parameters(options.parameter, pages)
+        if options.profile:
+            parameters["profile"] = options.profile
         with Progress(_report) as progress:
             outcomes = run_pages(
-                find_pages(options.notebooks, options.pages),
+                pages,
                 parameters,
                 options.out,
                 jobs=options.jobs or min(count_cores(), 4),

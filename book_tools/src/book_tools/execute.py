@@ -15,6 +15,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from .pages import Page, PageError, Value, read_notebook
+from .processes import end_marked
 from .publish import write_notebook
 
 COMMON_SETTINGS = {
@@ -106,7 +107,8 @@ class Run:
         assert self._worker.stdin
         with suppress(OSError):
             self._worker.stdin.close()  # the worker sees it and ends its children, then itself
-        self._worker.wait()
+        if self._worker.wait() < 0:
+            end_marked("JUPYTER_RUNTIME_DIR", str(self._folder / "runtime"))
         self._temporary.cleanup()
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ast
 import copy
+import re
 from itertools import groupby
 from pathlib import Path
+from shlex import quote
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
@@ -56,6 +58,7 @@ README = """\
 ```bash
 nbgrader generate_assignment {assignment}   # writes release/{assignment}, to give out
 nbgrader db student import students.csv     # once: columns id, first_name, last_name, email
+                                            # commas, UTF-8 without a byte order mark; IDs of letters, digits, - and _
 # put the notebooks that come back into submitted/ID/{assignment}, under the names that they had
 nbgrader autograde {assignment}             # runs every answer, as you
 nbgrader generate_feedback {assignment}     # writes feedback/ID/{assignment}, pages to give back
@@ -64,6 +67,10 @@ nbgrader export                             # writes grades.csv
 
 Name one student with `--student ID`; grade again with `--force`.
 """
+
+
+FORBIDDEN = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*[. ]|.*[+\"*:<>?|\\].*", re.IGNORECASE)
+"""Names of folders that Windows can't make, and the plus sign, which nbgrader refuses."""
 
 
 class HandoutError(Exception):
@@ -96,9 +103,13 @@ def write_course(plan: Plan, assignment: str, out: Path) -> Path:
         The folder of the assignment's sources.
 
     Raises:
-        HandoutError: the course has this assignment already.
+        HandoutError: the course has this assignment already, or its name can't be a folder's on every system.
         PageError: a cell tagged ``exercise`` checks no exercise of the book.
     """
+    if FORBIDDEN.fullmatch(assignment):
+        raise HandoutError(
+            f"{assignment}: not every system takes this as a folder's name; rename the plan, as week_1.yml"
+        )
     source = out / "source" / assignment
     if source.exists():
         raise HandoutError(f"{source}: students may have this assignment already; rename the plan, or give a new --out")
@@ -107,7 +118,7 @@ def write_course(plan: Plan, assignment: str, out: Path) -> Path:
         write_notebook(page, source / name)
     if not (out / "nbgrader_config.py").exists():
         replace_text(out / "nbgrader_config.py", CONFIG)
-    replace_text(out / "README.md", README.format(title=plan.title, assignment=assignment))
+    replace_text(out / "README.md", README.format(title=plan.title, assignment=quote(assignment)))
     return source
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from nbformat import NotebookNode
 
-from .pages import Value
+from .pages import Page, Value
 
 
 def with_parameters(notebook: NotebookNode, values: Mapping[str, Value]) -> NotebookNode:
@@ -44,6 +44,18 @@ def set_defaults(source: str, values: Mapping[str, Value]) -> str:
         new = lines[first][: old.col_offset] + repr(values[name.id]).encode() + lines[last][old.end_col_offset :]
         lines[first : last + 1] = [new]
     return b"\n".join(lines).decode()
+
+
+def parse_parameters(given: Iterable[tuple[str, str]], pages: Iterable[Page]) -> dict[str, Value]:
+    """Parameters as written on the command line.
+
+    Args:
+        given: names and values.
+        pages: what is to be run. What they declare as a text is one, even if it looks like a number: ``2019_01``.
+    """
+    types = {name: {page.types[name] for page in pages if name in page.types} for name, _ in given}
+    values = {name: parse_value(text) for name, text in given}
+    return {n: text if types[n] == {"str"} and not isinstance(values[n], str) else values[n] for n, text in given}
 
 
 def parse_value(text: str) -> Value:

@@ -30,6 +30,19 @@ def end_children() -> None:
         psutil.wait_procs(children, timeout=0.2)
 
 
+def end_marked(name: str, value: str) -> None:
+    """Kill every process that was started with a variable of this value: what a killed worker could not end itself.
+
+    Args:
+        name: of the variable.
+        value: that no other process has.
+    """
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):  # it is another user's, or has ended
+            if process.environ().get(name) == value:
+                process.kill()
+
+
 class Usage:
     """What the descendants of this process use.
 

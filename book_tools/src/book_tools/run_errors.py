@@ -49,7 +49,8 @@ def find_failure(source: NotebookNode, executed: NotebookNode, name: str, compla
         complaint: why papermill gave up, or "".
     """
     cells = [(n, cell) for (n, _), (_, cell) in zip(code_cells(source), code_cells(executed), strict=True)]
-    errors = chain(_raised(cells, complaint), _given_up(cells, complaint), _left_out(cells), _unseen(cells))
+    stopped = chain(_raised(cells, complaint), _given_up(cells, complaint), _refused(cells))
+    errors = chain(stopped, _left_out(cells), _unseen(cells))
     return next((f"{name}, cell {place}: {reason}" for place, reason in errors), None)
 
 
@@ -71,6 +72,13 @@ def _given_up(cells: Cells, complaint: str) -> Iterator[RunError]:
     if complaint:
         started = [n for n, cell in cells if cell.metadata.get("papermill", {}).get("start_time")]
         yield str(max(started, default=1)), complaint
+
+
+def _refused(cells: Cells) -> Iterator[RunError]:
+    """Cells that IPython refused: of a magic that does not exist it leaves a line on standard error, no exception."""
+    for number, cell in cells:
+        if cell.metadata.get("papermill", {}).get("exception"):
+            yield str(number), next(iter(ANSI.sub("", _stderr(cell)).strip().splitlines()[-1:]), "failed")
 
 
 def _left_out(cells: Cells) -> Iterator[RunError]:

@@ -66,7 +66,8 @@ class Watch(threading.Thread):
                 end_children()
             elif not self.complaint and self.usage.seconds - self._cell_began > self._limit:
                 self.complaint = (
-                    f"timed out: more than {self._limit:g} s of computing or idling in one cell; see --cell-timeout"
+                    f"timed out: more than {self._limit:g} s of computing or idling in one cell, its imports included; "
+                    "give it more seconds with --cell-timeout"
                 )
                 self._stopped = time.monotonic()
                 with suppress(psutil.Error, IndexError):  # the kernel is the first child: the page's orphans come later
