@@ -193,7 +193,11 @@ def _day(text: str) -> date:
 
 
 def _size(text: str) -> float:
-    if not (size := float(text)) >= 0 or size == float("inf"):
+    try:
+        size = float(text)
+    except ValueError:
+        size = -1.0
+    if not 0 <= size < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a number of at least 0")
     return size
 

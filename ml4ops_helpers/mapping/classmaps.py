@@ -51,7 +51,7 @@ class ClassMap:
 
 def is_class_map(path: Path | str) -> bool:
     """Whether a file holds class codes, not an image: one band of uint8."""
-    if Path(path).is_dir():
+    if Path(path).is_dir() or Path(path).suffix.lower() in (".zip", ".tar"):
         return False
     with open_raster(path) as source:
         return bool(source.count == 1 and source.dtypes[0] == "uint8")
@@ -82,7 +82,7 @@ def _read_codes(path: Path | str, meaning: str, highest: int) -> ClassMap:
         if source.count != 1 or source.dtypes[0] != "uint8":
             raise SceneError(f"{path}: {source.count} bands of {source.dtypes[0]}, expected one of uint8; {meaning}")
         check_georeference(Path(path), source)
-        codes = source.read(1)
+        codes = np.where(source.dataset_mask() > 0, source.read(1), np.uint8(INVALID))
         grid = Grid(source.shape, source.crs, source.transform)
     if codes.max() > highest:
         raise SceneError(f"{path}: codes up to {codes.max()}; {meaning}")

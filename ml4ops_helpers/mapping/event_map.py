@@ -15,6 +15,7 @@ from ml4ops_helpers.mapping import floodmaps as fm
 from ml4ops_helpers.mapping.classmaps import ClassMap, is_class_map, read_class_map, read_permanent
 from ml4ops_helpers.scenes.opening import Reading
 from ml4ops_helpers.scenes.rasters import SceneError, open_raster
+from ml4ops_helpers.scenes.sentinel2 import PERMANENT_WATER
 from ml4ops_helpers.uncertainty.areas import area_interval
 
 SHIPPED = (
@@ -108,7 +109,14 @@ def observe(path: Path | str, work: Path, options: MapOptions, day: date | None 
         return Observed(path, path, read_class_map(path, day))
     from ml4ops_helpers.mapping.predict import map_file
 
-    made = map_file(path, work, model=options.model, threshold=options.threshold, **options.reading)
+    try:
+        made = map_file(path, work, model=options.model, threshold=options.threshold, **options.reading)
+    except SceneError as error:
+        if not any(options.reading.values()):
+            raise
+        raise SceneError(
+            f"{error}. Options hold for both images: where they differ, `ml4ops predict` each, then map the class maps"
+        ) from None
     return Observed(path, made.class_map, read_class_map(made.class_map, day), made.water)
 
 
@@ -178,7 +186,10 @@ def _facts(before: Observed, after: Observed, change: ClassMap, options: MapOpti
                 f"{Path(tags['MODEL']).name}; water from a probability of {float(tags['THRESHOLD']):.3f} on"
             )
     grid = change.grid
-    facts["permanent water"] = _named(options.permanent) if options.permanent else "no layer given"
+    facts["permanent water"] = "no layer given"
+    if options.permanent:
+        share = float((read_permanent(options.permanent).codes == PERMANENT_WATER).mean())
+        facts["permanent water"] = f"{_named(options.permanent)}, {share:.1%} of it permanent"
     facts["place"] = "{:.4f}° E, {:.4f}° N".format(*grid.centre)
     facts["grid"] = f"{grid.shape[0]} × {grid.shape[1]} pixels of {grid.side:g} {grid.unit}, {grid.crs.to_string()}"
     facts["outlines"] = f"patches of at least {options.min_area:g} m², moved by at most {options.simplify:g} m"

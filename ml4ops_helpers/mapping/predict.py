@@ -38,7 +38,7 @@ from ml4ops_helpers.models.networks import Network, to_probabilities
 from ml4ops_helpers.models.saved import load_model, shipped_weights
 from ml4ops_helpers.scenes.opening import Reading, open_product
 from ml4ops_helpers.scenes.products import Product, check_share
-from ml4ops_helpers.scenes.rasters import SceneError
+from ml4ops_helpers.scenes.rasters import SceneError, open_raster
 from ml4ops_helpers.scenes.sentinel2 import CLASS_NAMES, INVALID, QUANTIFICATION, Codes, Float, brightness
 from ml4ops_helpers.uncertainty.dropout import DropoutSampler, draw_masks
 from ml4ops_helpers.uncertainty.samples import summarise_samples
@@ -244,9 +244,12 @@ class _Mapper:
 
     def _fingerprint(self, product: Product) -> str:
         """Hash of everything that the result depends on; files count by name, size and date."""
-        paths = [product.path] if product.path.is_file() else sorted({Path(layer.file) for layer in product.layers})
-        files = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
         layers = [*product.layers, *(layer for layer, _ in product.flags)]
+        used = {product.path} if product.path.is_file() else set()
+        for name in {layer.file for layer in layers}:
+            with open_raster(name) as source:  # its own files too: masks beside it, sources of a VRT
+                used |= {Path(file) for file in source.files if Path(file).is_file()}
+        files = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(used)]
         meaning = [asdict(layer) for layer in layers], asdict(product.scaling)
         settings = self.tags, self.engine, self.samples, self.tile, __version__
         return hashlib.sha256(json.dumps([files, meaning, settings]).encode()).hexdigest()

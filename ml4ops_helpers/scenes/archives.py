@@ -56,7 +56,7 @@ def open_archive(path: Path) -> Archive | None:
     if path.is_dir():
         whole = path.suffix.lower() == ".safe" or (path / "GRANULE").is_dir()
         found = sorted(file for file in (path.rglob("*") if whole else path.iterdir()) if file.is_file())
-        return Archive(path, {file.relative_to(path).as_posix(): str(file) for file in found})
+        return Archive(path, {f.relative_to(path).as_posix(): str(f) for f in found if not f.name.startswith("._")})
     kind = path.suffix.lower()
     if kind not in (".zip", ".tar") or not path.is_file():
         return None
@@ -69,7 +69,9 @@ def open_archive(path: Path) -> Archive | None:
                 names = tape.getnames()
     except (BadZipFile, tarfile.TarError) as error:
         raise SceneError(f"{path}: not a readable {kind[1:]} file ({error}); fetch it again") from error
-    return Archive(path, {name: f"/vsi{kind[1:]}/{path}/{name.removeprefix('./')}" for name in sorted(names)})
+    # macOS adds files of its own.
+    kept = sorted(name for name in names if not re.search(r"(^|/)(\._|__MACOSX)", name))
+    return Archive(path, {name: f"/vsi{kind[1:]}/{path}/{name.removeprefix('./')}" for name in kept})
 
 
 @dataclass(frozen=True)

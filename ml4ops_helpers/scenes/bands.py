@@ -50,6 +50,8 @@ TWO_MEANINGS = {
     "NIR08": "B8 of Landsat (--bands landsat8:…) or B8A of Sentinel-2",
     "REDEDGE": "B5, B6 or B7",
 }
+ALPHA = ("ALPHA", "DATAMASK", "VALID")
+"""Names of layers that are 0 where there are no data, as GDAL, Sentinel Hub and others write them."""
 QUALITY = ("SCL", "QA_PIXEL", "FMASK")
 """Layers that say what each pixel shows."""
 ORDERS: dict[str, tuple[str, ...]] = BAND_SETS | {
@@ -62,7 +64,7 @@ ORDERS: dict[str, tuple[str, ...]] = BAND_SETS | {
 }
 """What may stand after ``--bands`` in place of names."""
 _WORDS = re.compile(
-    r"(\d[\dT]*|T\d\d[A-Z]{3}|S2[ABC]?|MSI|L1C|L2A|HLS|[SL]30|\d+M|\d*NM|CENTRAL|WAVELENGTH|MEAN|MEDIAN|MIN|MAX|P\d+|TOA|BOA|REFLECTANCE)"
+    r"(\d[\dT]*|T\d\d[A-Z]{3}|S2[ABC]?|MSI|L1C|L2A|HLS|[SL]30|\d+M|\d*NM|CENTRAL|WAVELENGTH|RESAMPLED|NBART|TIFF?|MEAN|MEDIAN|MIN|MAX|P\d+|TOA|BOA|REFLECTANCE)"
 )
 """What archives add to the name of a band without changing its meaning."""
 
@@ -80,13 +82,13 @@ def parse_bands(text: str) -> tuple[str, ...]:
     return tuple(f"{sensor}:{word}" if sensor else word for word in words)
 
 
-def identify(path: Path, names: Sequence[str | None], sensor: str | None = None) -> list[str | None]:
+def identify(path: Path, names: Sequence[str | None], scene: str = "") -> list[str | None]:
     """The Sentinel-2 band that each name stands for; None for a layer of another kind, or a name not understood.
 
     Args:
         path: for messages, and for the sensor in the file's name.
         names: as a catalogue, an archive or a user wrote them; ``sensor:name`` says whose they are.
-        sensor: key of ``SENSORS`` where metadata name it.
+        scene: name of the scene, where it is not the file's.
 
     Raises:
         SceneError: names of Landsat's bands without a sensor.
@@ -95,16 +97,18 @@ def identify(path: Path, names: Sequence[str | None], sensor: str | None = None)
     ['B2', 'B8A', 'B11', 'B3', 'B11', None, None]
     """
     cleaned = [_clean(name or "") for name in names]
-    whose = sensor or _sensor_of(path.name) or _landsat_of(path, cleaned)
+    whose = _sensor_of(scene or path.name) or _landsat_of(path, cleaned)
     return [_band(name, whose) for name in cleaned]
 
 
-def is_landsat(names: Sequence[str | None]) -> bool:
-    """Whether names are those of Landsat's Collection 2 Level 2.
+def is_landsat(path: Path, names: Sequence[str | None]) -> bool:
+    """Whether bands are those of Landsat's Collection 2 Level 2, by their names or the file's.
 
-    >>> is_landsat(["SR_B2", None]), is_landsat(["B2"])
+    >>> is_landsat(Path("a.tif"), ["SR_B2", None]), is_landsat(Path("a.tif"), ["B2"])
     (True, False)
     """
+    if _sensor_of(path.name) in ("landsat7", "landsat8"):
+        return True
     return any(re.search(r"^LANDSAT\d:|\bSR_B\d\b", _clean(name or "")) for name in names)
 
 
@@ -121,10 +125,25 @@ def two_meanings(names: Sequence[str | None]) -> str:
 def quality_of(name: str | None) -> str | None:
     """Which quality layer a name stands for, if one.
 
-    >>> quality_of("scl"), quality_of("QA_PIXEL"), quality_of("B2")
+    >>> quality_of("SCL_20m"), quality_of("QA_PIXEL"), quality_of("B2")
     ('SCL', 'QA_PIXEL', None)
     """
-    return next((kind for kind in QUALITY if kind in re.split(r"[^A-Z_]+", _clean(name or ""))), None)
+    return next((kind for kind in QUALITY if re.search(rf"(^|[^A-Z]){kind}([^A-Z]|$)", _clean(name or ""))), None)
+
+
+def is_alpha(path: Path, name: str | None) -> bool:
+    """Whether a layer's name says that it is 0 where there are no data.
+
+    Raises:
+        SceneError: the name says only that it is a mask, which may mean the opposite.
+
+    >>> is_alpha(Path("a.tif"), "dataMask"), is_alpha(Path("a.tif"), "cloud")
+    (True, False)
+    """
+    text = _clean(name or "")
+    if text == "MASK":
+        raise SceneError(f"{path}: a layer named {name}; name all with --bands: it alpha if 0 hides pixels, else other")
+    return text in ALPHA
 
 
 def _clean(name: str) -> str:
@@ -148,7 +167,7 @@ def _band(name: str, sensor: str | None) -> str | None:
             found.append(band)
         elif not _WORDS.fullmatch(word):
             return None
-    return found[0] if len(found) == 1 else None
+    return found[0] if len(set(found)) == 1 else None
 
 
 def _sensor_of(name: str) -> str | None:
@@ -157,7 +176,7 @@ def _sensor_of(name: str) -> str | None:
     >>> _sensor_of("LE07_L2SP_200033_20010101_20200823_02_T1_SR_B1.TIF"), _sensor_of("flood.tif")
     ('landsat7', None)
     """
-    if found := re.match(r"L[CETO]0([4-9])_", name):
+    if found := re.match(r"L[CETO]0([4-9])_", name, re.IGNORECASE):
         return "landsat8" if found[1] in "89" else "landsat7"
     return "hls_landsat" if name.startswith("HLS.L30.") else None
 

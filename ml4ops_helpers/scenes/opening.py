@@ -23,12 +23,13 @@ from ml4ops_helpers.scenes.bands import (
     ORDERS,
     QUALITY,
     identify,
+    is_alpha,
     is_landsat,
     looks_like_level_1c,
     quality_of,
     two_meanings,
 )
-from ml4ops_helpers.scenes.products import Decision, Layer, Product, check_share
+from ml4ops_helpers.scenes.products import Decision, Layer, Product, all_equal, check_share
 from ml4ops_helpers.scenes.rasters import SceneError, WindowReader, check_georeference, open_raster
 from ml4ops_helpers.scenes.scaling import (
     LOWEST,
@@ -40,6 +41,9 @@ from ml4ops_helpers.scenes.scaling import (
     decide_scaling,
 )
 from ml4ops_helpers.scenes.sentinel2 import BANDS, Float
+
+EVIDENCE = ("B2", "B3", "B4", "B8", "B10", "B11")
+"""Bands that are looked at, where there are, to decide how a product is read."""
 
 
 class Reading(TypedDict, total=False):
@@ -120,14 +124,19 @@ def decide(path: Path | str, bands: Sequence[str] | None, reader: WindowReader, 
     product = _product(source, chosen, layers, reader)
     if source.unnamed:
         _check_order(_product(source, BANDS, source.layers, reader))
-    # Cirrus shows an offset best.
-    evidence, also = _choose(source, [*chosen, "B10"]) if "B10" in set(source.named) - set(chosen) else (chosen, layers)
-    stored = _sample(_product(source, evidence, also, reader), few=archive is not None)
+    # Cirrus shows an offset best; with the others, every use of a file decides alike.
+    usual = [band for band in EVIDENCE if source.named.count(band) == 1 and band not in chosen]
+    try:
+        evidence, also = _choose(source, [*chosen, *usual])
+        stored = _sample(_product(source, evidence, also, reader), few=archive is not None)
+    except SceneError:  # one of them may be empty
+        evidence = chosen
+        stored = _sample(product, few=archive is not None)
     scaling = _scaling(source, evidence, stored)
     reflectance = scaling.apply(stored)
     check_plausible(path, evidence, reflectance, scaling)
-    floor = not ((reflectance < 0) & (reflectance >= LOWEST)).any()
-    layers = tuple(replace(layer, zero=layer.zero or floor) for layer in layers)
+    if ((reflectance < 0) & (reflectance >= LOWEST)).any():  # reflectance that passes through zero
+        layers = tuple(replace(layer, zero=False) for layer in layers)
     scaling = replace(scaling, factor=scaling.factor[: len(chosen)], addend=scaling.addend[: len(chosen)])
     quality = source.quality if reading.get("quality") else None
     if reading.get("quality") and not quality:
@@ -138,14 +147,32 @@ def decide(path: Path | str, bands: Sequence[str] | None, reader: WindowReader, 
 
 def _raster(path: Path, reading: Reading) -> Source:
     """A raster file: its bands by given names, its own names, or the order of Level-1C."""
+    names = reading.get("names")
     with open_raster(path) as source:
+        if not source.count:
+            raise SceneError(
+                f"{path}: no bands, but {len(source.subdatasets)} data sets in it; join those that are needed "
+                "(`gdalbuildvrt -separate OUT.vrt …`) and name them with --bands"
+            )
         if np.dtype(source.dtypes[0]).kind not in "uif":
             raise SceneError(f"{path}: {source.dtypes[0]} values, expected numbers; convert it")
-        own = [text or None for text in source.descriptions]
-        alpha = next((i for i in reversed(range(source.count)) if _is_alpha(source, i)), None)
+        own: list[str | None] = [*names] if names else [text or None for text in source.descriptions]
+        marked = source.count > 1 and source.colorinterp[-1] == ColorInterp.alpha
+        if len(own) == source.count - 1 and marked:
+            own.append("alpha")
+        if len(own) != source.count:
+            raise SceneError(
+                f"{path}: {source.count} bands, but {len(own)} names, {', '.join(map(str, own))}; pass one name a band"
+            )
+        # GDAL marks the second band when it is told of an alpha band without its place; only the last mark counts.
+        alpha = next((i for i, text in enumerate(own) if is_alpha(path, text)), None)
+        if alpha is None and marked and own[-1] is None:
+            alpha = source.count - 1
         positions = [i for i in range(source.count) if i != alpha]
         opaque = None if alpha is None else _layer(source, alpha)
         layers = tuple(_layer(source, i) for i in positions)
+        if opaque:
+            layers = tuple(replace(layer, zero=False) for layer in layers)
         declared = Declared(
             [source.scales[i] for i in positions],
             [source.offsets[i] for i in positions],
@@ -155,14 +182,14 @@ def _raster(path: Path, reading: Reading) -> Source:
             reading.get("offset"),
             reading.get("scale"),
         )
-    names, count = reading.get("names"), len(positions)
+    count = len(positions)
     texts: Sequence[str | None] = [own[i] for i in positions]
     by, unnamed = "named in the file", False
     if names is not None:
-        if len(names) != count and (alpha is None or len(names) != count + 1):
-            raise SceneError(f"{path}: {count} bands, but {len(names)} names, {', '.join(names)}; pass one name a band")
-        texts, by = names[:count], "as given"
+        by = "as given"
     elif not any(texts):
+        if count == 1:
+            raise SceneError(f"{path}: a single band; pass the folder of the whole product, or a file of all its bands")
         if count != len(BANDS):
             orders = [f"--bands {name}" for name, order in ORDERS.items() if len(order) == count and name != "all"]
             raise SceneError(
@@ -175,7 +202,7 @@ def _raster(path: Path, reading: Reading) -> Source:
         ((layer, kind) for layer, text in zip(layers, texts, strict=True) if (kind := quality_of(text))), None
     )
     note = two_meanings(texts) or f"its bands are named {', '.join(text or '(no name)' for text in texts)}"
-    declared = replace(declared, landsat=is_landsat(texts))
+    declared = replace(declared, landsat=is_landsat(path, texts))
     what = "Landsat raster" if declared.landsat else "raster"
     return Source(path, what, tuple(named), layers, by, declared, None, opaque, quality, unnamed, note)
 
@@ -185,7 +212,7 @@ def _tags(path: Path, source: rasterio.DatasetReader) -> dict[str, str]:
     found: dict[str, set[str]] = {}
     for tags in [source.tags(), *(source.tags(i) for i in source.indexes)]:
         for name, text in tags.items():
-            if name.upper() in (*OFFSET_TAGS, *SCALE_TAGS):
+            if name.upper() in (*OFFSET_TAGS, *SCALE_TAGS, "PROCESSING_BASELINE"):
                 found.setdefault(name.upper(), set()).add(text)
     for name, texts in found.items():
         if len(texts) > 1:
@@ -193,31 +220,11 @@ def _tags(path: Path, source: rasterio.DatasetReader) -> dict[str, str]:
     return {name: texts.pop() for name, texts in found.items()}
 
 
-def _is_alpha(source: rasterio.DatasetReader, index: int) -> bool:
-    """Whether a band is an alpha band: by its name; by its mark, if it is the last; else if it is all 0 or full.
-
-    The mark alone isn't enough: told of an alpha band without its place, GDAL marks the second.
-    """
-    last = index == source.count - 1 > 2
-    said = (source.descriptions[index] or "").strip().lower() in ("alpha", "mask")
-    marked = source.colorinterp[index] == ColorInterp.alpha
-    if said or (marked and last):
-        return True
-    if source.descriptions[index] or not (marked or last):
-        return False
-    side = [min(n, 32) for n in source.shape]
-    values: set[float] = set()
-    for part in (0.1, 0.3, 0.5, 0.7, 0.9):
-        row, column = (int(part * (n - s)) for n, s in zip(source.shape, side, strict=True))
-        values |= set(np.unique(source.read(index + 1, window=Window(column, row, side[1], side[0]))).tolist())
-    return values <= {0, 1, 255, 65535} and len(values - {0}) <= 1
-
-
 def _layer(source: rasterio.DatasetReader, index: int) -> Layer:
-    flags = source.mask_flag_enums[index]
-    masked = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
-    unsigned = np.dtype(source.dtypes[index]).kind == "u"
-    return Layer(source.name, index + 1, source.nodatavals[index], unsigned, masked)
+    """A band of a file. Where the file declares what is no data, 0 is a value like any other."""
+    flags, nodata = source.mask_flag_enums[index], source.nodatavals[index]
+    mask = index + 1 if not flags else int(MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags)
+    return Layer(source.name, index + 1, nodata, zero=nodata is None and not mask, mask=mask)
 
 
 def _folder(archive: Archive, reading: Reading) -> Source:
@@ -235,7 +242,7 @@ def _folder(archive: Archive, reading: Reading) -> Source:
     _check_given(path, reading, "the archive's scaling is", offset=None, scale=None)
     kind = next((kind for kind in QUALITY if kind in files), None)
     quality = (files.pop(kind), kind) if kind else None
-    named = dict(zip(identify(Path(scene), list(files)), files.values(), strict=True))
+    named = dict(zip(identify(path, list(files), scene), files.values(), strict=True))
     whose = "HLS" if scene.startswith("HLS") else "Landsat"
     return _of_files(path, f"{whose} product {scene}", {b: f for b, f in named.items() if b}, None, quality)
 
@@ -345,26 +352,30 @@ def _with_data(product: Product, window: Window) -> Float:
     """Stored values of a window where every band has one, 0 counted as none."""
     layers = tuple(replace(layer, zero=True) for layer in product.layers)
     stored = product.stored(window)
-    return stored[:, ~replace(product, layers=layers).missing(stored, window)].astype(np.float32)
+    missing = replace(product, layers=layers).missing(stored, window)
+    if len(stored) > 3:
+        missing |= all_equal(stored)
+    return stored[:, ~missing].astype(np.float32)
 
 
 def _scaling(source: Source, bands: Sequence[str], stored: Float) -> Scaling:
     if source.scaling:
         factor, addend, said = source.scaling
-        return Scaling((factor,) * len(bands), (addend,) * len(bands), said)
+        return Scaling((factor,) * len(bands), (addend,) * len(bands), said, fixed=True)
     at = [source.named.index(band) for band in bands]
     scales, offsets = ([values[i] for i in at] for values in (source.declared.scales, source.declared.offsets))
-    return decide_scaling(source.path, bands, stored, replace(source.declared, scales=scales, offsets=offsets))
+    found = decide_scaling(source.path, bands, stored, replace(source.declared, scales=scales, offsets=offsets))
+    return replace(found, fixed=found.fixed or source.kind.startswith("HLS"))
 
 
 def _check_order(product: Product) -> None:
     sample = _sample(product, few=False)
     if looks_like_level_1c(sample):
         return
-    classes = "the last looks like SCL: --bands l2a,SCL? " if sample[-1].max() <= 11 else ""
+    classes = "The last looks like SCL: --bands l2a,SCL? " if sample[-1].max() <= 11 else ""
     raise SceneError(
         f"{product.path}: 13 bands without names that do not look like Level-1C's order (B10 darkest, B8A as bright as "
-        f"B8). {classes}Pass --bands l1c if they are, --bands eurosat, --bands l2a,SCL, or their names"
+        f"B8). {classes}Pass --bands l1c if they are, --bands eurosat, --bands l2a,SCL or l2a,alpha, or names"
     )
 
 

@@ -22,6 +22,8 @@ from ml4ops_helpers.scenes.sentinel2 import Float
 
 MOST_IMPOSSIBLE = 0.01
 """Share of pixels with impossible values above which a product is refused; below it they count as without data."""
+FILLING = 0.5
+"""Reflectance below which one value in all bands is no pixel, but a filling value."""
 _SCL_UNCLEAR = (0, 1, 3, 8, 9, 10)
 """Scene classes of Level-2A: no data, saturated, cloud shadow, clouds of two probabilities, cirrus."""
 _BITS_UNCLEAR = {"QA_PIXEL": 0b11111, "FMASK": 0b1110}
@@ -37,14 +39,14 @@ class Layer:
         position: of the band in the file, from 1.
         nodata: declared by the file; None without.
         zero: whether 0 is no data, too.
-        mask: whether the file has a mask.
+        mask: band whose mask counts; 0 for none.
     """
 
     file: str
     position: int
     nodata: float | None = None
     zero: bool = True
-    mask: bool = False
+    mask: int = 0
 
 
 class Decision(NamedTuple):
@@ -103,6 +105,8 @@ class Product:
         """Reflectance of stored values, which pixels have data in every band, and how many hold impossible values."""
         missing = self.missing(stored, window)
         reflectance = self.scaling.apply(stored)
+        if len(stored) > 3:  # a filling value that nothing declares; clouds may be cut off at one value, too
+            missing |= all_equal(stored) & (reflectance[0] < FILLING)
         possible = np.ones(missing.shape, bool)
         for band in reflectance:
             possible &= (band >= LOWEST) & (band <= HIGHEST)
@@ -121,10 +125,10 @@ class Product:
                 missing |= np.isnan(values) if np.isnan(layer.nodata) else values == layer.nodata
         if stored.dtype.kind == "f":
             missing |= np.isnan(stored).any(axis=0)
-        if len(stored) > 3:
-            missing |= _all_equal(stored)  # a filling value that nothing declares
-        for file in {layer.file for layer in self.layers if layer.mask}:
-            missing |= ~self.reader.read_mask(file, window, self.shape)
+        if not all(layer.zero for layer in self.layers):
+            missing |= _all_zero(stored)
+        for file, band in {(layer.file, layer.mask) for layer in self.layers if layer.mask}:
+            missing |= ~self.reader.read_mask(file, band, window, self.shape)
         for layer, kind in self.flags:
             missing |= self._unclear(layer, kind, window)
         return missing
@@ -136,7 +140,7 @@ class Product:
         return np.isin(codes, _SCL_UNCLEAR) if kind == "SCL" else (codes.astype(np.int64) & _BITS_UNCLEAR[kind]) > 0
 
 
-def _all_equal(stored: Raster) -> NDArray[np.bool_]:
+def all_equal(stored: Raster) -> NDArray[np.bool_]:
     """Pixels that hold one value in all bands; it looks no further when there are none."""
     equal = np.asarray(stored[0] == stored[1])
     for band in stored[2:]:
@@ -144,6 +148,16 @@ def _all_equal(stored: Raster) -> NDArray[np.bool_]:
             break
         equal &= band == stored[0]
     return equal
+
+
+def _all_zero(stored: Raster) -> NDArray[np.bool_]:
+    """Pixels that are 0 in all bands."""
+    zero = np.asarray(stored[0] == 0)
+    for band in stored[1:]:
+        if not zero.any():
+            break
+        zero &= band == 0
+    return zero
 
 
 def check_share(path: Path, impossible: int, pixels: int) -> None:

@@ -239,11 +239,11 @@ class WindowReader:
             place = _on(source, window, shape)
             return np.asarray(source.read(list(positions), window=place, out_shape=size, resampling=Resampling.nearest))
 
-    def read_mask(self, path: str, window: Window, shape: tuple[int, int]) -> NDArray[np.bool_]:
-        """Where the file's mask or alpha band says that there are data; arguments and errors as for ``read_scaled``."""
+    def read_mask(self, path: str, band: int, window: Window, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """Where the mask of a band says that there are data; arguments and errors as for ``read_scaled``."""
         with self._borrow(path) as source:
             size = (int(window.height), int(window.width))
-            return np.asarray(source.dataset_mask(window=_on(source, window, shape), out_shape=size) > 0)
+            return np.asarray(source.read_masks(band, window=_on(source, window, shape), out_shape=size) > 0)
 
     def close(self) -> None:
         """Close all files."""

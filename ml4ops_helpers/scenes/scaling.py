@@ -23,8 +23,11 @@ LANDSAT_SCALING = (2.75e-5, -0.2)
 """Surface reflectance of Landsat Collection 2 Level 2 (USGS Landsat 8-9 Level 2 science product guide)."""
 LOWEST, HIGHEST = -0.2, 2.5
 """No pixel reflects less, whatever the correction for the atmosphere, or more, clouds and sun glint included."""
-DARK = 0.095
-"""With the +1000 of baseline 04.00 left in, hardly any reflectance is below 0.1; without it, dark pixels are."""
+DARK = 0.08
+"""With the +1000 of baseline 04.00 left in, hardly any reflectance is below 0.1, over-corrected water somewhat; without
+it, dark pixels are."""
+TOO_BRIGHT = 0.6
+"""Not even under thick cloud does every pixel reflect more short-wave infrared."""
 TOO_DARK = 0.15
 """In a scene with land, cloud or turbid water one pixel in a hundred of the brightest band reflects more."""
 TOO_GREEN = 0.62
@@ -42,6 +45,7 @@ class Scaling:
         source: what decided, in words.
         offset_declared: whether anything declares an offset, be it 0.
         scale_declared: whether a product's metadata or the caller vouch for the scale.
+        fixed: whether a product's metadata leave nothing open.
     """
 
     factor: tuple[float, ...]
@@ -49,6 +53,7 @@ class Scaling:
     source: str
     offset_declared: bool = True
     scale_declared: bool = True
+    fixed: bool = False
 
     def apply(self, stored: Raster) -> Float:
         """Reflectance, float32 ``(bands, …)``, of stored values of the same shape."""
@@ -116,9 +121,13 @@ def decide_scaling(path: Path, names: Sequence[str], stored: Float, declared: De
     scale, vouched = _declared_number(path, declared, SCALE_TAGS, "--scale", declared.scale)
     if scale is not None and not scale > 0:
         raise SceneError(f"{path}: {vouched} is no scale; it is the stored value of a reflectance of 1, such as 10000")
-    if declared.landsat and (source or vouched):
-        said = " and ".join(filter(None, [source, vouched]))
-        raise SceneError(f"{path}: {said}, but Landsat's reflectance has a scale and offset of its own; leave it out")
+    if declared.landsat and source:
+        raise SceneError(f"{path}: {source}, but Landsat's reflectance has an offset of its own; leave it out")
+    if float(declared.tags.get("PROCESSING_BASELINE") or 0) >= 4 and offset is None and not any(declared.offsets):
+        raise SceneError(
+            f"{path}: of processing baseline {declared.tags['PROCESSING_BASELINE']}, which adds 1000, but nothing says "
+            "whether that is still in; pass --offset -1000, or --offset 0 if it was taken out"
+        )
     own = [(f, a) != (1.0, 0.0) for f, a in zip(declared.scales, declared.offsets, strict=True)]
     if any(own) and not all(own) and scale is None:
         without = ", ".join(name for name, has in zip(names, own, strict=True) if not has)
@@ -126,12 +135,12 @@ def decide_scaling(path: Path, names: Sequence[str], stored: Float, declared: De
             f"{path}: it declares a scale for some bands, none for {without}; write it for all, or pass --scale "
             f"{QUANTIFICATION}"
         )
-    if any(own):
-        if scale is not None and any(abs(f * scale - 1) > 1e-6 for f in declared.scales):
-            raise SceneError(
-                f"{path}: {vouched}, but it declares the factor {_list(declared.scales)}; leave it out, or correct the "
-                "file"
-            )
+    other = scale is not None and any(abs(f * scale - 1) > 1e-6 for f in declared.scales)
+    if any(own) and other and declared.scale is None:
+        raise SceneError(
+            f"{path}: {vouched}, but it declares the factor {_list(declared.scales)}; correct one, or pass --scale"
+        )
+    if any(own) and not other:
         return replace(_from_file(path, declared, offset, source), scale_declared=scale is not None)
     if scale is not None:
         said = " and ".join(filter(None, [vouched, source]))
@@ -140,8 +149,9 @@ def decide_scaling(path: Path, names: Sequence[str], stored: Float, declared: De
     unit = declared.floating and bright <= HIGHEST
     if declared.landsat:
         if unit:
-            return Scaling((1.0,) * n, (0.0,) * n, "Landsat's, already reflectance")
-        return Scaling((LANDSAT_SCALING[0],) * n, (LANDSAT_SCALING[1],) * n, "Landsat Collection 2 Level 2")
+            return Scaling((1.0,) * n, (0.0,) * n, "Landsat's, already reflectance", fixed=True)
+        factors, addends = (LANDSAT_SCALING[0],) * n, (LANDSAT_SCALING[1],) * n
+        return Scaling(factors, addends, "Landsat Collection 2 Level 2", fixed=True)
     factor = 1.0 if unit else 1 / QUANTIFICATION
     said = f"{'reflectance' if unit else 'digital numbers'} by their size"
     if source:
@@ -204,27 +214,31 @@ def check_plausible(path: Path, names: Sequence[str], reflectance: Float, scalin
     if not darkest >= LOWEST or not brightest <= HIGHEST:
         raise SceneError(
             f"{found} gives {darkest:.3g} to {brightest:.3g}, but nothing reflects less than {LOWEST} or more than "
-            f"{HIGHEST}: pass --scale (stored value of a reflectance of 1) and --offset as its metadata say, or "
-            "convert the values"
+            f"{HIGHEST}: pass --scale (stored value of a reflectance of 1) and --offset as its metadata say; if such "
+            "values mean no data, declare it: `rio edit-info --nodata VALUE FILE`"
         )
+    if scaling.fixed:
+        return
     if darkest < -0.03 and "--offset 0" not in scaling.source:
         offset = any(a < 0 for a in scaling.addend)
         why = "an offset applied twice? Correct the tag, or pass" if offset else "if that is right, pass"
         raise SceneError(f"{found} makes {names[int(low.argmin())]} as dark as {darkest:.3f}: {why} --offset 0")
+    from_space = {"B2", "B10"} <= set(names)  # Level-2A has no B10
+    dim = low[list(names).index("B2")] < RAYLEIGH if from_space else brightest < TOO_DARK
+    near = _near_infrared_of_plants(names, reflectance)
+    bright = darkest > TOO_BRIGHT or float(np.median(reflectance.max(axis=0))) > 1
+    if not scaling.scale_declared and (dim or bright or near > TOO_GREEN):
+        what = f"plants reflect {near:.2f} in B8" if near > TOO_GREEN else f"its brightest band reaches {brightest:.3f}"
+        raise SceneError(
+            f"{found}: {what}, its darkest pixels {darkest:.3f}, which is not what the Earth reflects. Landsat's "
+            "numbers (--bands landsat8:…)? Another scale? Pass --scale (stored value of a reflectance of 1; --scale "
+            f"{QUANTIFICATION} if that is right)"
+        )
     if darkest >= DARK and not scaling.offset_declared:
         raise SceneError(
             f"{found} leaves no dark pixel: {names[int(low.argmin())]} is nowhere below {darkest:.3f}. A bright scene, "
             "or the +1000 of processing baseline 04.00? Pass --offset 0 or --offset -1000 (in Python offset=-1000), as "
             "the product's metadata say"
-        )
-    from_space = {"B2", "B10"} <= set(names)  # Level-2A has no B10
-    dim = low[list(names).index("B2")] < RAYLEIGH if from_space else brightest < TOO_DARK
-    near = _near_infrared_of_plants(names, reflectance)
-    if not scaling.scale_declared and (dim or near > TOO_GREEN):
-        what = f"plants reflect {near:.2f} in B8" if near > TOO_GREEN else f"its brightest band reaches {brightest:.3f}"
-        raise SceneError(
-            f"{found}: {what}, which is not what the Earth reflects. Stored with another scale? Pass --scale (stored "
-            f"value of a reflectance of 1; --scale {QUANTIFICATION} if that is right)"
         )
     if empty := [b for b, top in zip(names, high, strict=True) if top < 0.001 and b not in ("B9", "B10")]:
         raise SceneError(

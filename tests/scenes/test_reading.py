@@ -156,7 +156,7 @@ def _write(
         full = {"u": 65535, "i": 32767, "f": 65535}[stored.dtype.kind]
         stored[HALF], options["nodata"] = full, full
     elif no_data == "filling":
-        stored[HALF] = 1
+        stored[HALF] = 1e-4 if kind in ("float32", "float64") else 1
     for name, unset in (("scales", 1.0), ("offsets", 0.0)):
         if name in options and no_data == "alpha":
             options[name].append(unset)
@@ -221,6 +221,72 @@ class TestImpossible:
         refuses(write(tmp_path / "over.tif", stored.astype(np.uint16), names=BANDS))
 
 
+class TestZero:
+    """0 is no data unless something else is declared to be: water is dark."""
+
+    @pytest.mark.parametrize(
+        "options", [{"nodata": -9999}, {"mask": np.full((SIDE, SIDE), 255, np.uint8)}, {"alpha": True}]
+    )
+    def test_is_a_value_where_no_data_are_declared_otherwise(self, options: dict[str, Any], tmp_path: Path) -> None:
+        stored, names = STORED["int16"](truth(FIVE)), [*FIVE]
+        stored[4, water()] = 0
+        expected = stored / 1e4
+        if "alpha" in options:
+            stored, names = np.concatenate([stored, np.full((1, SIDE, SIDE), 255, np.int16)]), [*FIVE, "alpha"]
+        found = read(write(tmp_path / "a.tif", stored, names=names, **options))
+        assert np.allclose(found, expected, atol=1e-6)
+
+    def test_in_all_bands_is_none(self, tmp_path: Path) -> None:
+        stored = STORED["int16"](truth(FIVE))
+        stored[:, :3] = 0
+        missing = np.zeros((SIDE, SIDE), bool)
+        missing[:3] = True
+        assert is_true(read(write(tmp_path / "a.tif", stored, names=FIVE, nodata=-9999)), missing)
+
+
+class TestOtherLayers:
+    def test_a_layer_is_alpha_by_name_or_mark_only(self, tmp_path: Path) -> None:
+        cloud = np.zeros((1, SIDE, SIDE), np.uint16)
+        cloud[0, :5] = 1
+        stored = np.concatenate([STORED["uint16"](truth(FIVE)), cloud])
+        path = write(tmp_path / "a.tif", stored)
+        assert is_true(read(path, names=[*FIVE, "cloud"]))
+        assert np.isnan(read(path, names=[*FIVE, "alpha"])[0]).sum() == SIDE * (SIDE - 5)
+        refuses(path, "5 names", names=FIVE)
+        refuses(write(tmp_path / "b.tif", stored, names=(*FIVE, "mask")), "alpha if 0 hides")
+        hidden = np.zeros((SIDE, SIDE), bool)
+        hidden[:5] = True
+        shown = np.concatenate([stored[:5], 1 - cloud])
+        assert is_true(read(write(tmp_path / "c.tif", shown, names=(*FIVE, "dataMask"))), hidden)
+
+    def test_alpha_may_stand_anywhere(self, tmp_path: Path) -> None:
+        stored = np.concatenate([np.full((1, SIDE, SIDE), 65535, np.uint16), STORED["uint16"](truth(FIVE))])
+        path = write(tmp_path / "a.tif", stored)
+        assert is_true(read(path, names=["alpha", *FIVE]))
+
+    def test_the_last_band_of_a_tile_at_the_edge_of_the_swath(self, tmp_path: Path) -> None:
+        stored = STORED["uint16"](truth())
+        rows, columns = np.mgrid[:SIDE, :SIDE]
+        stored[:, columns - rows < 20] = 0
+        assert is_true(read(write(tmp_path / "a.tif", stored)), columns - rows < 20)
+
+    def test_masks_of_single_bands(self, tmp_path: Path) -> None:
+        base = write(tmp_path / "base.tif", STORED["uint16"](truth(FIVE)), names=FIVE)
+        hole = np.full((1, SIDE, SIDE), 255, np.uint8)
+        hole[0, :4] = 0
+        write(tmp_path / "hole.tif", hole)
+        rasterio.shutil.copy(base, tmp_path / "a.vrt", driver="VRT")
+        mask = (
+            "<MaskBand><VRTRasterBand dataType='Byte'><SimpleSource><SourceFilename relativeToVRT='1'>hole.tif"
+            "</SourceFilename><SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></MaskBand>"
+        )
+        text = (tmp_path / "a.vrt").read_text()
+        (tmp_path / "a.vrt").write_text(text.replace("</VRTRasterBand>", f"{mask}</VRTRasterBand>"))
+        hidden = np.zeros((SIDE, SIDE), bool)
+        hidden[:4] = True
+        assert is_true(read(tmp_path / "a.vrt"), hidden)
+
+
 class TestScale:
     def test_each_band_its_own(self, tmp_path: Path) -> None:
         factors = [1e-4 if int(b.strip("BA")) < 5 else 2e-4 for b in BANDS]
@@ -266,6 +332,36 @@ class TestScale:
         refuses(wrong, "--scale")
         refuses(write(tmp_path / "d.tif", stored.astype(np.complex64), names=BANDS), "complex")
 
+    def test_over_corrected_water_does_not_hide_an_offset(self, tmp_path: Path) -> None:
+        shifted = truth(FIVE) + 0.1
+        shifted[4, water()] -= 0.02
+        path = write(tmp_path / "a.tif", STORED["uint16"](shifted), names=FIVE)
+        refuses(path, "--offset -1000")
+        tagged = write(
+            tmp_path / "b.tif", STORED["uint16"](truth(FIVE)), names=FIVE, tags={"PROCESSING_BASELINE": "05.09"}
+        )
+        refuses(tagged, "05.09", "--offset")
+        assert is_true(read(tagged, offset=0))
+
+    def test_bright_land_without_plants(self, tmp_path: Path) -> None:
+        desert = truth(FIVE)
+        desert[:, ~water()] = np.array([0.18, 0.22, 0.27, 0.33, 0.37])[:, None]
+        refuses(write(tmp_path / "a.tif", np.round(desert * 40_000).astype(np.uint16), names=FIVE), "--scale")
+
+    def test_numbers_of_landsat_are_no_offset(self, tmp_path: Path) -> None:
+        stored = np.round((truth(FIVE) + 0.2) / 2.75e-5).astype(np.uint16)
+        path = write(tmp_path / "a.tif", stored, names=("blue", "green", "red", "nir", "swir1"), nodata=0)
+        for offset in (None, 0, -1000):
+            refuses(path, "landsat8", offset=offset)
+        known = path.rename(tmp_path / "LC08_L2SP_200033_20200101_20200823_02_T1_stack.tif")
+        assert is_true(read(known), step=2e-5)
+
+    def test_clouds_cut_off_at_one_value_are_no_filling(self, tmp_path: Path) -> None:
+        bright = truth(FIVE)
+        bright[:, :6] = 1
+        found = read(write(tmp_path / "a.tif", bright.astype(np.float32), names=FIVE, nodata=np.nan))
+        assert np.isfinite(found).all()
+
     def test_dark_and_slightly_negative_reflectance_may_be_right(self, tmp_path: Path) -> None:
         lake = STORED["int16"](truth(FIVE)[:, water()][:, : 20 * 20].reshape(5, 20, 20))
         path = write(tmp_path / "lake.tif", lake, names=FIVE)
@@ -281,7 +377,8 @@ class TestScale:
         stored = STORED["uint16"](truth() + 0.1)
         path = write(tmp_path / "a.tif", stored, names=BANDS, scales=[1e-4] * 13, offsets=[-0.1] * 13)
         refuses(path, "--offset 0", "-0.1", offset=0)
-        refuses(path, "--scale 1000", "0.0001", scale=1000.0)
+        refuses(path, "--scale 1000", "nothing reflects", scale=1000.0)
+        assert np.isfinite(read(path, scale=20_000.0)).all()  # the caller wins
         assert is_true(read(path, offset=-1000))
         tags = {"RADIO_ADD_OFFSET": "-1000", "BOA_ADD_OFFSET": "0"}
         refuses(write(tmp_path / "two.tif", stored, names=BANDS, tags=tags), "contradict")
@@ -520,6 +617,8 @@ def test_whatever_a_file_declares_is_honoured(
     missing = np.zeros((SIDE, SIDE), bool)
     missing[:, :hidden] = mask != "none"
     clear = np.where(missing, 0, 255).astype(np.uint16)
+    if mask != "none":  # where a mask tells what is no data, 0 is a value
+        holes = set()
     for band, row, column in holes:
         stored[band, row, column] = 0
         missing[row, column] |= names[band] in FIVE

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from affine import Affine
 from made import FIVE, SIDE, truth, write, write_landsat, write_safe
 
@@ -77,6 +78,13 @@ def _write(path: Path, text: str) -> Path:
     return path
 
 
+def netcdf(folder: Path) -> Path:
+    """A file of a variable a band, as most programs write netCDF."""
+    base = write(folder / "base.tif", numbers(), names=FIVE)
+    rasterio.shutil.copy(base, folder / "a.nc", driver="netCDF")
+    return folder / "a.nc"
+
+
 def tag_bands(path: Path) -> None:
     with rasterio.open(path, "r+") as sink:
         sink.update_tags(1, RADIO_ADD_OFFSET="-1000")
@@ -111,7 +119,16 @@ REFUSALS: dict[str, tuple[Callable[[Path], Path], dict[str, Any], str, str]] = {
         "none for B2",
         "--scale",
     ),
-    "scale against the file": (raster(numbers(add=1000), **SCALED), {"scale": 1000.0}, "0.0001", "leave it out"),
+    "scale against the file": (
+        raster(numbers(add=1000), tags={"QUANTIFICATION_VALUE": "1000"}, **SCALED),
+        {},
+        "QUANTIFICATION_VALUE 1000",
+        "--scale",
+    ),
+    "baseline without offset": (raster(numbers(), tags={"PROCESSING_BASELINE": "05.09"}), {}, "05.09", "--offset"),
+    "a mask that may mean two things": (raster(numbers((*FIVE, "B12")), (*FIVE, "mask")), {}, "mask", "--bands"),
+    "a single band": (raster(numbers(("B2",)), None), {}, "single band", "pass the folder"),
+    "data sets within a file": (netcdf, {}, "5 data sets", "gdalbuildvrt"),
     "tag that is no number": (raster(numbers(), tags={"RADIO_ADD_OFFSET": "yes"}), {}, "'yes'", "correct the tag"),
     "tag against the caller": (
         raster(numbers(add=1000), **OFFSET),
