@@ -23,6 +23,8 @@ Floats = NDArray[np.float64]
 LONGITUDE_LATITUDE = CRS.from_epsg(4326)
 _LATTICE = 65
 """Area is computed for this many pixels a side and interpolated between them: it changes slowly over a map."""
+_POLAR = 75
+"""Latitude of its middle from which a grid may hold the pole, degrees."""
 _SAME = 0.01
 """Largest distance between corners of equal grids, pixels."""
 
@@ -137,6 +139,8 @@ def pixel_areas(grid: Grid, rows: slice = slice(None)) -> Floats:
 def _areas_at(grid: Grid, rows: NDArray[np.int_], columns: NDArray[np.int_]) -> Floats:
     """Areas of the pixels at these rows and columns, by the shoelace formula."""
     equal_area = CRS.from_string(f"+proj=cea +lon_0={grid.centre[0]:.6f} +datum=WGS84 +units=m")
+    if grid.crs.is_projected and abs(grid.centre[1]) > _POLAR:  # a cylinder tears the pole apart
+        equal_area = grid.metric_crs()
     c, r = np.meshgrid(columns, rows)
     corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
     x, y = _apply(grid.transform, c[..., None] + corners[:, 0], r[..., None] + corners[:, 1])

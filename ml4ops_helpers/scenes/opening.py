@@ -154,7 +154,8 @@ def _raster(path: Path, reading: Reading) -> Source:
                 f"{path}: no bands, but {len(source.subdatasets)} data sets in it; join those that are needed "
                 "(`gdalbuildvrt -separate OUT.vrt …`) and name them with --bands"
             )
-        if np.dtype(source.dtypes[0]).kind not in "uif":
+        kinds = [np.dtype(dtype).kind for dtype in source.dtypes]
+        if set(kinds) - set("uif"):
             raise SceneError(f"{path}: {source.dtypes[0]} values, expected numbers; convert it")
         own: list[str | None] = [*names] if names else [text or None for text in source.descriptions]
         marked = source.count > 1 and source.colorinterp[-1] == ColorInterp.alpha
@@ -178,7 +179,7 @@ def _raster(path: Path, reading: Reading) -> Source:
             [source.offsets[i] for i in positions],
             _tags(path, source),
             False,
-            np.dtype(source.dtypes[0]).kind == "f",
+            False,
             reading.get("offset"),
             reading.get("scale"),
         )
@@ -202,7 +203,8 @@ def _raster(path: Path, reading: Reading) -> Source:
         ((layer, kind) for layer, text in zip(layers, texts, strict=True) if (kind := quality_of(text))), None
     )
     note = two_meanings(texts) or f"its bands are named {', '.join(text or '(no name)' for text in texts)}"
-    declared = replace(declared, landsat=is_landsat(path, texts))
+    floating = any(kinds[layer.position - 1] == "f" for layer, band in zip(layers, named, strict=True) if band)
+    declared = replace(declared, landsat=is_landsat(path, texts), floating=floating)
     what = "Landsat raster" if declared.landsat else "raster"
     return Source(path, what, tuple(named), layers, by, declared, None, opaque, quality, unnamed, note)
 

@@ -236,8 +236,9 @@ class WindowReader:
         """
         with self._borrow(path) as source:
             size = (len(positions), int(window.height), int(window.width))
-            place = _on(source, window, shape)
-            return np.asarray(source.read(list(positions), window=place, out_shape=size, resampling=Resampling.nearest))
+            how = {"window": _on(source, window, shape), "out_shape": size, "resampling": Resampling.nearest}
+            dtype = np.result_type(*(source.dtypes[p - 1] for p in positions))  # bands of a VRT may differ
+            return np.asarray(source.read(list(positions), out_dtype=dtype, **how))
 
     def read_mask(self, path: str, band: int, window: Window, shape: tuple[int, int]) -> NDArray[np.bool_]:
         """Where the mask of a band says that there are data; arguments and errors as for ``read_scaled``."""

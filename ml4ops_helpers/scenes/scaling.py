@@ -217,6 +217,12 @@ def check_plausible(path: Path, names: Sequence[str], reflectance: Float, scalin
             f"{HIGHEST}: pass --scale (stored value of a reflectance of 1) and --offset as its metadata say; if such "
             "values mean no data, declare it: `rio edit-info --nodata VALUE FILE`"
         )
+    middle = float(np.median(reflectance.max(axis=0)))
+    if middle < 0:
+        raise SceneError(
+            f"{found} leaves half of the pixels below 0 in every band; stored with another scale? Pass --scale (stored "
+            f"value of a reflectance of 1, such as {QUANTIFICATION})"
+        )
     if scaling.fixed:
         return
     if darkest < -0.03 and "--offset 0" not in scaling.source:
@@ -226,7 +232,7 @@ def check_plausible(path: Path, names: Sequence[str], reflectance: Float, scalin
     from_space = {"B2", "B10"} <= set(names)  # Level-2A has no B10
     dim = low[list(names).index("B2")] < RAYLEIGH if from_space else brightest < TOO_DARK
     near = _near_infrared_of_plants(names, reflectance)
-    bright = darkest > TOO_BRIGHT or float(np.median(reflectance.max(axis=0))) > 1
+    bright = darkest > TOO_BRIGHT or middle > 1
     if not scaling.scale_declared and (dim or bright or near > TOO_GREEN):
         what = f"plants reflect {near:.2f} in B8" if near > TOO_GREEN else f"its brightest band reaches {brightest:.3f}"
         raise SceneError(

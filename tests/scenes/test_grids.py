@@ -94,3 +94,9 @@ class TestUnion:
         assert union.bounds[0] < UTM.bounds[0]
         corner = (union.bounds[0] - UTM.bounds[0]) / 10
         assert corner == pytest.approx(round(corner), abs=1e-6)
+
+
+def test_areas_around_a_pole() -> None:
+    """EPSG:3031 is true to scale at 71° S; at the pole its scale is 0.97277 (Snyder 1987, eq. 21-34, 21-35)."""
+    grid = Grid((30, 30), "EPSG:3031", Affine(100, 0, -1500, 0, -100, 1500))
+    assert pixel_areas(grid).sum() == pytest.approx(9e6 / 0.97277**2, rel=1e-3)

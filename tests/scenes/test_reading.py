@@ -270,6 +270,21 @@ class TestOtherLayers:
         stored[:, columns - rows < 20] = 0
         assert is_true(read(write(tmp_path / "a.tif", stored)), columns - rows < 20)
 
+    def test_bands_of_several_types(self, tmp_path: Path) -> None:
+        classes = np.full((1, SIDE, SIDE), 4, np.uint8)
+        parts = [write(tmp_path / "scl.tif", classes), write(tmp_path / "five.tif", truth(FIVE).astype(np.float32))]
+        bands = [("Byte", "scl.tif", 1), *(("Float32", "five.tif", n) for n in range(1, 6))]
+        texts = [
+            f"<VRTRasterBand dataType='{kind}' band='{n}'><Description>{name}</Description><SimpleSource>"
+            f"<SourceFilename relativeToVRT='1'>{file}</SourceFilename><SourceBand>{band}</SourceBand></SimpleSource></VRTRasterBand>"
+            for n, (name, (kind, file, band)) in enumerate(zip(("SCL", *FIVE), bands, strict=True), start=1)
+        ]
+        rasterio.shutil.copy(parts[0], tmp_path / "a.vrt", driver="VRT")
+        head = (tmp_path / "a.vrt").read_text().split("<VRTRasterBand")[0]
+        (tmp_path / "a.vrt").write_text(f"{head}{''.join(texts)}</VRTDataset>")
+        assert is_true(read(tmp_path / "a.vrt"))
+        assert np.isfinite(read(tmp_path / "a.vrt", quality=True)).all()
+
     def test_masks_of_single_bands(self, tmp_path: Path) -> None:
         base = write(tmp_path / "base.tif", STORED["uint16"](truth(FIVE)), names=FIVE)
         hole = np.full((1, SIDE, SIDE), 255, np.uint8)
@@ -500,6 +515,13 @@ class TestLandsat:
         flags[0, :2] = 0b10  # cloud
         write(tmp_path / f"{scene}.Fmask.tif", flags)
         assert is_true(read(tmp_path, quality=True), missing)
+
+    def test_landsat_s_names_with_other_numbers(self, tmp_path: Path) -> None:
+        path = write(
+            tmp_path / "a.tif", STORED["uint16"](truth(FIVE)), names=("SR_B2", "SR_B3", "SR_B4", "SR_B5", "SR_B6")
+        )
+        refuses(path, "--scale")
+        assert is_true(read(path, scale=10_000.0))
 
     def test_quality_and_level_1(self, tmp_path: Path) -> None:
         folder = write_landsat(tmp_path / "a", self.SCENE, LANDSAT_8, truth())

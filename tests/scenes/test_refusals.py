@@ -143,6 +143,12 @@ REFUSALS: dict[str, tuple[Callable[[Path], Path], dict[str, Any], str, str]] = {
         "correct one",
     ),
     "too bright": (raster(numbers(dtype=np.uint32, factor=400_000)), {}, "nothing reflects", "--scale"),
+    "below nothing": (
+        raster(numbers(), [f"landsat8:{n}" for n in ("blue", "green", "red", "nir", "swir1")]),
+        {},
+        "below 0",
+        "--scale",
+    ),
     "offset applied twice": (raster(numbers(), **OFFSET), {}, "as dark as", "--offset 0"),
     "offset not declared": (raster(numbers(add=1000)), {}, "no dark pixel", "--offset -1000"),
     "another scale": (raster(numbers(factor=1000)), {}, "brightest band reaches", "--scale 10000"),
