@@ -276,7 +276,8 @@ class TestOtherLayers:
         bands = [("Byte", "scl.tif", 1), *(("Float32", "five.tif", n) for n in range(1, 6))]
         texts = [
             f"<VRTRasterBand dataType='{kind}' band='{n}'><Description>{name}</Description><SimpleSource>"
-            f"<SourceFilename relativeToVRT='1'>{file}</SourceFilename><SourceBand>{band}</SourceBand></SimpleSource></VRTRasterBand>"
+            f"<SourceFilename relativeToVRT='1'>{file}</SourceFilename><SourceBand>{band}</SourceBand>"
+            "</SimpleSource></VRTRasterBand>"
             for n, (name, (kind, file, band)) in enumerate(zip(("SCL", *FIVE), bands, strict=True), start=1)
         ]
         rasterio.shutil.copy(parts[0], tmp_path / "a.vrt", driver="VRT")
