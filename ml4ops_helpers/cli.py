@@ -174,7 +174,7 @@ def _map(options: argparse.Namespace) -> None:
         reading=_reading(options),
         days=tuple(options.dates) if options.dates else None,
     )
-    made = map_event(options.pre, options.post, options.out, chosen)
+    made = map_event(options.pre, options.post, options.out, chosen, report=_say)
     print(*(f"{kind:>10}  {path}" for kind, path in made.items()), sep="\n")
 
 

@@ -6,6 +6,7 @@ Explained in ``08_map_the_flood``.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -61,7 +62,13 @@ class Observed:
     water: Path | None = None
 
 
-def map_event(pre: Path | str, post: Path | str, out: Path | str, options: MapOptions | None = None) -> dict[str, Path]:
+def map_event(
+    pre: Path | str,
+    post: Path | str,
+    out: Path | str,
+    options: MapOptions | None = None,
+    report: Callable[[str], None] = lambda line: None,
+) -> dict[str, Path]:
     """Map a flood from two images, and write what a user needs.
 
     Args:
@@ -69,6 +76,7 @@ def map_event(pre: Path | str, post: Path | str, out: Path | str, options: MapOp
         post: during or after it; the map is made on its grid.
         out: folder to write to; nothing appears there before everything is done.
         options: how.
+        report: called with a line on how each product is read.
 
     Returns:
         The files: ``change`` (GeoTIFF), ``gpkg`` and ``geojson`` (outlines), ``areas`` (CSV), ``map`` (interactive,
@@ -93,7 +101,7 @@ def map_event(pre: Path | str, post: Path | str, out: Path | str, options: MapOp
     with tempfile.TemporaryDirectory(prefix=".ml4ops-map-", dir=place) as work:
         days = options.days or (None, None)
         before, after = (
-            observe(path, Path(work) / when, options, day)
+            observe(path, Path(work) / when, options, day, report)
             for path, when, day in zip((pre, post), ("pre", "post"), days, strict=True)
         )
         change = fm.difference(before.classes, after.classes, layer)
@@ -102,7 +110,13 @@ def map_event(pre: Path | str, post: Path | str, out: Path | str, options: MapOp
         return {kind: path.replace(out / path.name) for kind, path in made.items()}
 
 
-def observe(path: Path | str, work: Path, options: MapOptions, day: date | None = None) -> Observed:
+def observe(
+    path: Path | str,
+    work: Path,
+    options: MapOptions,
+    day: date | None = None,
+    report: Callable[[str], None] = lambda line: None,
+) -> Observed:
     """Class map of a file: read, or made by a network in the folder ``work``; errors as for ``map_event``."""
     path = Path(path)
     if is_class_map(path):
@@ -110,7 +124,8 @@ def observe(path: Path | str, work: Path, options: MapOptions, day: date | None 
     from ml4ops_helpers.mapping.predict import map_file
 
     try:
-        made = map_file(path, work, model=options.model, threshold=options.threshold, **options.reading)
+        how = {"model": options.model, "threshold": options.threshold, "report": report}
+        made = map_file(path, work, **how, **options.reading)
     except SceneError as error:
         if not any(options.reading.values()):
             raise

@@ -165,6 +165,15 @@ def landsat_files(archive: Archive) -> tuple[str, dict[str, str]] | None:
     return next(iter(scenes.items()), None)
 
 
+def spacecraft(archive: Archive) -> str:
+    """The Landsat satellite that a product's metadata file names, as its scenes' names begin; "" without."""
+    for name in archive.files:
+        if re.search(r"_MTL\.(txt|xml|json)$", name, re.IGNORECASE):
+            found = re.search(rb"LANDSAT_(\d)", archive.read_bytes(name))
+            return f"LC0{found[1].decode()}_" if found else ""
+    return ""
+
+
 def nothing_found(path: Path, names: Iterable[str]) -> SceneError:
     """The error for a folder, zip or tar file without a product."""
     some = ", ".join(list(names)[:3]) or "nothing"

@@ -18,7 +18,7 @@ import rasterio
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.windows import Window
 
-from ml4ops_helpers.scenes.archives import Archive, landsat_files, nothing_found, open_archive, safe_files
+from ml4ops_helpers.scenes.archives import Archive, landsat_files, nothing_found, open_archive, safe_files, spacecraft
 from ml4ops_helpers.scenes.bands import (
     ORDERS,
     QUALITY,
@@ -244,7 +244,14 @@ def _folder(archive: Archive, reading: Reading) -> Source:
     _check_given(path, reading, "the archive's scaling is", offset=None, scale=None)
     kind = next((kind for kind in QUALITY if kind in files), None)
     quality = (files.pop(kind), kind) if kind else None
-    named = dict(zip(identify(path, list(files), scene), files.values(), strict=True))
+    try:
+        bands_of = identify(path, list(files), f"{spacecraft(archive)}{scene}")
+    except SceneError:
+        raise SceneError(
+            f"{path}: bands {', '.join(files)} of a Landsat satellite that nothing names; SR_B5 is near infrared on 8 "
+            "and 9, short-wave infrared on 4 to 7: keep the names as delivered (LC08_…, LE07_…), or the _MTL file"
+        ) from None
+    named = dict(zip(bands_of, files.values(), strict=True))
     whose = "HLS" if scene.startswith("HLS") else "Landsat"
     return _of_files(path, f"{whose} product {scene}", {b: f for b, f in named.items() if b}, None, quality)
 

@@ -483,6 +483,16 @@ class TestLandsat:
         for option, value in (("offset", 0), ("scale", 10_000.0), ("names", FIVE)):
             refuses(folder, f"--{'bands' if option == 'names' else option}", **{option: value})
 
+    @pytest.mark.parametrize(("satellite", "names"), [("LANDSAT_9", LANDSAT_8), ("LANDSAT_5", LANDSAT_7)])
+    def test_the_metadata_name_the_sensor_of_renamed_files(
+        self, satellite: str, names: dict[str, str], tmp_path: Path
+    ) -> None:
+        folder = write_landsat(tmp_path / "a", "flood", names, truth())
+        if satellite == "LANDSAT_5":
+            refuses(folder, "_MTL")
+        (folder / "flood_MTL.txt").write_text(f'SPACECRAFT_ID = "{satellite}"')
+        assert is_true(read(folder), step=2e-5)
+
     def test_two_scenes_are_never_mixed(self, tmp_path: Path) -> None:
         other = self.SCENE.replace("LC08", "LC09")
         write_landsat(tmp_path / "a", self.SCENE, LANDSAT_8, truth())

@@ -55,6 +55,10 @@ def landsat(*scenes: str) -> Callable[[Path], Path]:
     return made
 
 
+def old_landsat(folder: Path) -> Path:
+    return write_landsat(folder / "L", "flood", LANDSAT_7, truth())
+
+
 def outer(folder: Path) -> Path:
     write_safe(folder / "Y.SAFE" / "X.SAFE", truth())
     return folder / "Y.SAFE"
@@ -102,6 +106,7 @@ REFUSALS: dict[str, tuple[Callable[[Path], Path], dict[str, Any], str, str]] = {
         "SR_B7",
         "--bands landsat7:",
     ),
+    "Landsat's files without their names": (old_landsat, {}, "SR_B5", "_MTL"),
     "unknown offset": (raster(numbers(), tags={"RADIO_ADD_OFFSET": "-500"}), {}, "-500", "0 or -1000"),
     "no scale": (raster(numbers()), {"scale": 0.0}, "--scale 0", "such as 10000"),
     "offset for Landsat": (
