@@ -5,6 +5,7 @@ Explained in ``05_run_inference``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -123,7 +124,8 @@ def decide_scaling(path: Path, names: Sequence[str], stored: Float, declared: De
         raise SceneError(f"{path}: {vouched} is no scale; it is the stored value of a reflectance of 1, such as 10000")
     if declared.landsat and source:
         raise SceneError(f"{path}: {source}, but Landsat's reflectance has an offset of its own; leave it out")
-    if float(declared.tags.get("PROCESSING_BASELINE") or 0) >= 4 and offset is None and not any(declared.offsets):
+    baseline = re.sub(r"\D", "", declared.tags.get("PROCESSING_BASELINE", ""))  # 05.09 or N0509
+    if int(baseline or 0) >= 400 and offset is None and not any(declared.offsets):
         raise SceneError(
             f"{path}: of processing baseline {declared.tags['PROCESSING_BASELINE']}, which adds 1000, but nothing says "
             "whether that is still in; pass --offset -1000, or --offset 0 if it was taken out"

@@ -353,11 +353,12 @@ class TestScale:
         shifted[4, water()] -= 0.02
         path = write(tmp_path / "a.tif", STORED["uint16"](shifted), names=FIVE)
         refuses(path, "--offset -1000")
-        tagged = write(
-            tmp_path / "b.tif", STORED["uint16"](truth(FIVE)), names=FIVE, tags={"PROCESSING_BASELINE": "05.09"}
-        )
-        refuses(tagged, "05.09", "--offset")
-        assert is_true(read(tagged, offset=0))
+        stored = STORED["uint16"](truth(FIVE))
+        for baseline in ("05.09", "N0509"):
+            path = write(tmp_path / "b.tif", stored, names=FIVE, tags={"PROCESSING_BASELINE": baseline})
+            refuses(path, baseline, "--offset")
+            assert is_true(read(path, offset=0))
+        assert is_true(read(write(tmp_path / "c.tif", stored, names=FIVE, tags={"PROCESSING_BASELINE": "02.06"})))
 
     def test_bright_land_without_plants(self, tmp_path: Path) -> None:
         desert = truth(FIVE)
