@@ -63,7 +63,13 @@ def read_class_map(path: Path | str, day: date | None = None) -> ClassMap:
     Raises:
         SceneError: the file cannot be read, has no georeference, or does not hold class codes.
     """
-    found = _read_codes(path, "codes of a class map are 0 invalid, 1 land, 2 water, 3 cloud", len(CLASS_NAMES) - 1)
+    meaning = "codes of a class map are 0 invalid, 1 land, 2 water, 3 cloud"
+    found, values = _read_codes(path, meaning, len(CLASS_NAMES) - 1)
+    if values == {0, 1}:
+        raise SceneError(
+            f"{path}: a mask of 0 and 1? {meaning}; add 1 to each, or declare that 0 is no data: `rio edit-info "
+            "--nodata 0 FILE`"
+        )
     return replace(found, name=Path(path).stem, day=day)
 
 
@@ -74,19 +80,21 @@ def read_permanent(path: Path | str) -> ClassMap:
     Source: JRC, yearly water classification, Pekel et al. 2016, DOI 10.1038/nature20584.
     """
     meaning = "codes of a permanent-water layer are 0 no observation, 1 not water, 2 seasonal, 3 permanent"
-    return _read_codes(path, meaning, 3)
+    return _read_codes(path, meaning, 3)[0]
 
 
-def _read_codes(path: Path | str, meaning: str, highest: int) -> ClassMap:
+def _read_codes(path: Path | str, meaning: str, highest: int) -> tuple[ClassMap, set[int]]:
+    """Codes, 0 where the file says that there are none, and which of them stand elsewhere."""
     with open_raster(path) as source:
         if source.count != 1 or source.dtypes[0] != "uint8":
             raise SceneError(f"{path}: {source.count} bands of {source.dtypes[0]}, expected one of uint8; {meaning}")
         check_georeference(Path(path), source)
-        codes = np.where(source.dataset_mask() > 0, source.read(1), np.uint8(INVALID))
+        seen = source.dataset_mask() > 0
+        codes = np.where(seen, source.read(1), np.uint8(INVALID))
         grid = Grid(source.shape, source.crs, source.transform)
     if codes.max() > highest:
         raise SceneError(f"{path}: codes up to {codes.max()}; {meaning}")
-    return ClassMap(codes, grid, str(path))
+    return ClassMap(codes, grid, str(path)), set(np.unique(codes[seen]).tolist())
 
 
 def align(found: ClassMap, grid: Grid, outside: int = INVALID) -> ClassMap:

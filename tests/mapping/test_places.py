@@ -8,6 +8,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
 from affine import Affine
 from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
@@ -93,6 +94,26 @@ def test_a_grid_that_is_nowhere_on_earth_is_refused(tmp_path: Path) -> None:
     pre, post = write_pair(tmp_path, NORTH_UP, site)
     with pytest.raises(SceneError, match="no place on Earth"):
         map_event(pre, post, tmp_path / "out")
+
+
+def test_a_mask_of_water_is_no_class_map(tmp_path: Path) -> None:
+    pre, _ = write_pair(tmp_path, NORTH_UP)
+    mask = write_raster(tmp_path / "mask.tif", flooded(NORTH_UP) - 1, crs="EPSG:32630", transform=NORTH_UP)
+    with pytest.raises(SceneError, match=r"mask\.tif: .*add 1"):
+        map_event(pre, mask, tmp_path / "out")
+
+
+def test_masks_of_class_maps_and_layers_count(tmp_path: Path) -> None:
+    pre, post = write_pair(tmp_path, NORTH_UP)
+    layer = write_raster(tmp_path / "layer.tif", np.full((N, N), 3, np.uint8), crs="EPSG:32630", transform=NORTH_UP)
+    hide = np.zeros((N, N), np.uint8)
+    for path in (post, layer):
+        with rasterio.open(path, "r+") as sink:
+            sink.write_mask(hide if path == layer else np.where(flooded(NORTH_UP) == 2, 0, 255).astype(np.uint8))
+    found = map_event(pre, post, tmp_path / "out", MapOptions(permanent=layer))
+    km2 = pd.read_csv(found["areas"], index_col=0).km2
+    assert km2["new flood"] == km2["permanent water"] == 0
+    assert km2["not observed"] == pytest.approx(0.04, rel=0.01)
 
 
 def test_options_for_scenes_are_not_lost_on_class_maps(tmp_path: Path) -> None:
