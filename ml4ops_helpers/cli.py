@@ -248,9 +248,9 @@ def _inspect(options: argparse.Namespace) -> None:
     from ml4ops_helpers.mapping.predict import model_bands
     from ml4ops_helpers.scenes import inspect
 
-    refused = 0
+    bands, refused = model_bands(options.model), 0
     for path in options.scenes:
-        found, problem = inspect(path, model_bands(options.model), **_reading(options))
+        found, problem = inspect(path, bands, **_reading(options))
         print(path, *(f"  {what.replace('_', ' '):<9}{text}" for what, text in found.items()), sep="\n", flush=True)
         refused += problem
     if refused:

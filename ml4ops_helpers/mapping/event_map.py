@@ -105,7 +105,7 @@ def map_event(
             for path, when, day in zip((pre, post), ("pre", "post"), days, strict=True)
         )
         change = fm.difference(before.classes, after.classes, layer)
-        made = _write_all(Path(work), before, after, change, options)
+        made = _write_all(Path(work), before, after, change, layer, options)
         out.mkdir(parents=True, exist_ok=True)
         return {kind: path.replace(out / path.name) for kind, path in made.items()}
 
@@ -136,7 +136,7 @@ def observe(
 
 
 def _write_all(
-    folder: Path, before: Observed, after: Observed, change: ClassMap, options: MapOptions
+    folder: Path, before: Observed, after: Observed, change: ClassMap, layer: ClassMap | None, options: MapOptions
 ) -> dict[str, Path]:
     """Write every file into a folder; returns them by kind."""
     from ml4ops_helpers.mapping.pictures import picture_of
@@ -157,7 +157,7 @@ def _write_all(
         change,
         title=title,
         pictures=pictures,
-        facts=_facts(before, after, change, options),
+        facts=_facts(before, after, change, layer, options),
         interval=_interval(after, change, options.area_factor),
         level=options.area_level,
         caveats=[SHIPPED] if shipped else [],
@@ -187,7 +187,9 @@ def _interval(after: Observed, change: ClassMap, factor: float | None) -> fm.Bou
         return fm.Bounds(*area_interval(fm.expected_flood(change, source.read(1)), factor))
 
 
-def _facts(before: Observed, after: Observed, change: ClassMap, options: MapOptions) -> dict[str, str]:
+def _facts(
+    before: Observed, after: Observed, change: ClassMap, layer: ClassMap | None, options: MapOptions
+) -> dict[str, str]:
     """How the map was made, for its report."""
     facts = {}
     for when, one in (("before", before), ("after", after)):
@@ -202,8 +204,8 @@ def _facts(before: Observed, after: Observed, change: ClassMap, options: MapOpti
             )
     grid = change.grid
     facts["permanent water"] = "no layer given"
-    if options.permanent:
-        share = float((read_permanent(options.permanent).codes == PERMANENT_WATER).mean())
+    if layer and options.permanent:
+        share = float((layer.codes == PERMANENT_WATER).mean())
         facts["permanent water"] = f"{_named(options.permanent)}, {share:.1%} of it permanent"
     facts["place"] = "{:.4f}° E, {:.4f}° N".format(*grid.centre)
     facts["grid"] = f"{grid.shape[0]} × {grid.shape[1]} pixels of {grid.side:g} {grid.unit}, {grid.crs.to_string()}"

@@ -401,7 +401,7 @@ def _decision(source: Source, product: Product) -> Decision:
         source.kind,
         f"{', '.join(product.bands)} ({source.by}{also})",
         str(product.scaling),
-        f"{', '.join([*missing, 'impossible'])} in any of these bands",
+        f"where any of these bands is {' or '.join([*missing, 'impossible'])}",
     )
 
 

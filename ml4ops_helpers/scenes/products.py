@@ -116,7 +116,7 @@ class Product:
         return reflectance, valid, int(np.count_nonzero(~(possible | missing)))
 
     def missing(self, stored: Raster, window: Window) -> NDArray[np.bool_]:
-        """Pixels where a band has no data: by its value, a mask, the quality layer; or all bands have one value."""
+        """Pixels where a band has no data: by its value, a mask or a layer of flags; or where all bands are 0."""
         missing = np.zeros(stored.shape[1:], bool)
         for layer, values in zip(self.layers, stored, strict=True):
             if layer.zero:
@@ -126,7 +126,7 @@ class Product:
         if stored.dtype.kind == "f":
             missing |= np.isnan(stored).any(axis=0)
         if not all(layer.zero for layer in self.layers):
-            missing |= _all_zero(stored)
+            missing |= all_equal(stored) & (stored[0] == 0)
         for file, band in {(layer.file, layer.mask) for layer in self.layers if layer.mask}:
             missing |= ~self.reader.read_mask(file, band, window, self.shape)
         for layer, kind in self.flags:
@@ -142,22 +142,12 @@ class Product:
 
 def all_equal(stored: Raster) -> NDArray[np.bool_]:
     """Pixels that hold one value in all bands; it looks no further when there are none."""
-    equal = np.asarray(stored[0] == stored[1])
-    for band in stored[2:]:
+    equal = np.asarray(stored[0] == stored[-1])
+    for band in stored[1:-1]:
         if not equal.any():
             break
         equal &= band == stored[0]
     return equal
-
-
-def _all_zero(stored: Raster) -> NDArray[np.bool_]:
-    """Pixels that are 0 in all bands."""
-    zero = np.asarray(stored[0] == 0)
-    for band in stored[1:]:
-        if not zero.any():
-            break
-        zero &= band == 0
-    return zero
 
 
 def check_share(path: Path, impossible: int, pixels: int) -> None:
