@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 import torch
 from tiny import GRID, tiny_image
 
@@ -167,6 +168,15 @@ class TestResume:
     ) -> None:
         self.interrupt(SceneError, weights, scene, tmp_path / "out")
         assert names(tmp_path / "out") == []
+
+
+def test_a_source_of_a_vrt_that_changed_makes_the_map_anew(weights: str, tiny_scene: Writer, tmp_path: Path) -> None:
+    source = tiny_scene("source.tif")
+    rasterio.shutil.copy(source, tmp_path / "a.vrt", driver="VRT")
+    before = read(map_file(tmp_path / "a.vrt", tmp_path / "out", model=weights).water)
+    tiny_scene("source.tif", image=tiny_image(seed=7))
+    after = read(map_file(tmp_path / "a.vrt", tmp_path / "out", model=weights).water)
+    assert not np.array_equal(before, after)
 
 
 class TestInspect:

@@ -580,6 +580,14 @@ class TestContainers:
         renamed = folder.rename(tmp_path / "renamed")
         assert is_true(read(renamed), step=step)
 
+    def test_side_files_of_macos_are_passed_over(self, tmp_path: Path) -> None:
+        folder = write_landsat(tmp_path / "a", TestLandsat.SCENE, LANDSAT_8, truth())
+        (folder / f"._{TestLandsat.SCENE}_SR_B2.TIF").write_bytes(b"Mac OS X")
+        assert is_true(read(folder), step=2e-5)
+        safe = write_safe(tmp_path / "S2A_X.SAFE", truth())
+        (safe / "._MTD_MSIL1C.xml").write_bytes(b"Mac OS X")
+        assert is_true(read(safe), step=1.01e-4)
+
     def test_safe_in_a_zip_file(self, tmp_path: Path) -> None:
         write_safe(tmp_path / "in" / "S2A_X.SAFE", truth())
         made = Path(shutil.make_archive(str(tmp_path / "S2A_X.SAFE"), "zip", tmp_path / "in"))
