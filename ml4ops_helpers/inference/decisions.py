@@ -70,7 +70,15 @@ def ground_map(probabilities: Float, threshold: float) -> Codes:
     >>> ground_map(np.array([0.02, 0.08, 0.9]).reshape(3, 1, 1), 0.5).tolist()
     [[2]]
     """
-    water = water_given_seen(probabilities)
+    return water_codes(water_given_seen(probabilities), threshold)
+
+
+def water_codes(water: Float, threshold: float) -> Codes:
+    """Class map of the probability of water given that the ground is seen; NaN is invalid.
+
+    >>> water_codes(np.array([0.2, 0.7, np.nan]), 0.5).tolist()
+    [1, 2, 0]
+    """
     return np.where(np.isnan(water), INVALID, np.where(water >= threshold, WATER, LAND)).astype(np.uint8)
 
 

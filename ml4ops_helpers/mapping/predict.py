@@ -21,8 +21,10 @@ from rasterio.windows import Window
 from tqdm.auto import tqdm
 
 from ml4ops_helpers import __version__
-from ml4ops_helpers.inference.decisions import Thresholds, classify, decide, water_given_seen
+from ml4ops_helpers.inference.adaptation import Sample, average, draw_pixels, fit_discriminant, sure
+from ml4ops_helpers.inference.decisions import Thresholds, classify, decide, water_codes, water_given_seen
 from ml4ops_helpers.inference.engines import build_engine, check_engine, choose_engine, try_engines
+from ml4ops_helpers.inference.familiarity import UNLIKE, Usual
 from ml4ops_helpers.inference.receptive_fields import receptive_field
 from ml4ops_helpers.inference.tiling import (
     Runner,
@@ -39,10 +41,11 @@ from ml4ops_helpers.models.saved import load_model, shipped_weights
 from ml4ops_helpers.scenes.opening import Reading, open_product
 from ml4ops_helpers.scenes.products import Product, check_share
 from ml4ops_helpers.scenes.rasters import SceneError, open_raster
-from ml4ops_helpers.scenes.sentinel2 import CLASS_NAMES, INVALID, QUANTIFICATION, Codes, Float, brightness
+from ml4ops_helpers.scenes.sentinel2 import CLASS_NAMES, CLOUD, INVALID, QUANTIFICATION, Codes, Float, brightness
 from ml4ops_helpers.uncertainty.dropout import DropoutSampler, draw_masks
 from ml4ops_helpers.uncertainty.samples import summarise_samples
 
+DEFAULT_MODEL = "unet"
 MEASURES = ("predictive_entropy", "mutual_information")
 """Bands of an uncertainty map, nats."""
 TRIAL = 512
@@ -75,8 +78,9 @@ def map_files(
     paths: Sequence[Path | str],
     out: Path | str,
     *,
-    model: str = "unet",
+    model: str = DEFAULT_MODEL,
     threshold: float | None = None,
+    adapt: bool = True,
     engine: str = "torch",
     uncertainty: int = 0,
     tile: int | None = None,
@@ -90,10 +94,12 @@ def map_files(
         out: folder of the results; made when missing.
         model: name of shipped weights, or a safetensors file.
         threshold: water where its probability is at least this; default the one saved with the weights.
+        adapt: whether networks made for it are adapted to each scene, see ``inference.adaptation``.
         engine: ``auto``, or as for ``engines.build_engine``.
         uncertainty: samples of Monte Carlo dropout; 0 for none.
         tile: longest side of a window's core, pixels; default ``tiling.default_tile``.
-        report: called with a line on how each product is read, before anything is computed.
+        report: called with a line on how each product is read, before anything is computed, and with one on each
+            whose spectra are unlike those that the network was trained on.
         reading: what is to be said about the products, see ``Reading``.
 
     Returns:
@@ -103,7 +109,7 @@ def map_files(
         SceneError: a product cannot be used, or two have one name.
         ModelError: the model or the engine cannot be used.
     """
-    mapper = _mapper(model, threshold, engine, uncertainty, tile)
+    mapper = _mapper(model, threshold, engine, uncertainty, tile, adapt)
     scenes, folder = [Path(path) for path in paths], Path(out)
     names = [scene.stem for scene in scenes]
     for name in names:
@@ -117,11 +123,13 @@ def map_files(
                     if checking:
                         report(f"{scene}: {product.decision}")
                     else:
-                        found.append(mapper.map(product, folder / scene.stem))
+                        found.append(mapper.map(product, folder / scene.stem, report))
     return found
 
 
-def _mapper(model: str, threshold: float | None, engine: str, samples: int, tile: int | None) -> _Mapper:
+def _mapper(
+    model: str, threshold: float | None, engine: str, samples: int, tile: int | None, adapt: bool = False
+) -> _Mapper:
     shipped = shipped_weights()
     path = Path(model) if model.endswith(".safetensors") else shipped.get(model)
     if path is None or not path.is_file():
@@ -139,7 +147,8 @@ def _mapper(model: str, threshold: float | None, engine: str, samples: int, tile
     cloud = about.get("cloud_threshold")
     if network.heads == "cloud_water" and cloud is None:
         raise ModelError(f"{path}: two heads without a threshold for cloud; train it with `ml4ops train`")
-    return _Mapper(network, float(chosen), cloud, engine, samples, tile, tags)
+    adapts = adapt and bool(about.get("adapts"))
+    return _Mapper(network, float(chosen), cloud, engine, samples, tile, adapts, Usual.saved(about), tags)
 
 
 def model_bands(model: str) -> tuple[str, ...]:
@@ -157,9 +166,11 @@ class _Mapper:
     engine: str
     samples: int
     tile: int | None
+    adapts: bool
+    usual: Usual | None
     tags: dict[str, object]
 
-    def map(self, product: Product, target: Path) -> MappedFiles:
+    def map(self, product: Product, target: Path, report: Callable[[str], None]) -> MappedFiles:
         """Map a product to files whose names begin as ``target``, unless an earlier run has made them."""
         layers = {
             "class": Layer(Path(f"{target}_class.tif"), ("class",), "uint8", INVALID, COLOURS),
@@ -172,11 +183,16 @@ class _Mapper:
             parts = _unfinished(target.with_name(f".{target.name}.part"), run)
             try:
                 windows = self._compute(product, parts)
-                write_cogs(layers, windows, product, self.tags | self._facts(product, parts) | {"RUN": run})
+                files = [file for _, file in windows]
+                about = self._judge(files) | self._adapt(files)
+                write_cogs(layers, windows, product, self.tags | self._facts(product, parts) | about | {"RUN": run})
             except (SceneError, ModelError):
                 shutil.rmtree(parts)
                 raise
             shutil.rmtree(parts)
+        with open_raster(layers["class"].path) as source:
+            if warning := source.tags().get("UNLIKE_TRAINING"):
+                report(f"{product.path}: {warning}")
         uncertainty = layers["uncertainty"].path if self.samples else None
         return MappedFiles(layers["class"].path, layers["water"].path, uncertainty)
 
@@ -215,9 +231,63 @@ class _Mapper:
         seen = image[:, halo : halo + window.height, halo : halo + window.width]
         codes = self._classify(probabilities, seen)
         found: Arrays = {"class": codes[None], "water": water_given_seen(probabilities)[None]}
+        found |= self._samples(seen, codes, found["water"][0], window)
         if self.samples:
             found["uncertainty"] = np.where(codes == INVALID, np.float32(np.nan), self._measures(image, window, halo))
         return found
+
+    def _samples(self, reflectance: Float, codes: Codes, water: Float, window: Window) -> Arrays:
+        """Pixels by which the scene is judged, and the network adapted to it; and what the latter is applied to."""
+        kept: Arrays = {}
+        chosen = {"any": codes != INVALID} if self.usual else {}
+        if self.adapts:
+            reflectance = reflectance.astype(np.float16).astype(np.float32)  # as it is kept
+            kept["reflectance"] = reflectance.astype(np.float16)
+            chosen |= dict(zip(("land", "wet"), sure(water, codes != CLOUD), strict=True))
+        for name, mask in chosen.items():
+            sample = draw_pixels(self.model, reflectance, mask, (window.row_off, window.col_off))
+            kept |= {f"{name}_order": sample.order, f"{name}_features": sample.features}
+        return kept
+
+    def _judge(self, files: Sequence[Path]) -> dict[str, object]:
+        """How far the scene lies from what the network was trained on, as tags."""
+        if self.usual is None:
+            return {}
+        sample = _joined(files, "any")
+        if not len(sample.order):
+            return {}
+        distance = self.usual.distance(sample.features)
+        share = self.usual.share_nearer(distance)
+        tags: dict[str, object] = {
+            "DISTANCE_FROM_TRAINING": round(distance, 3),
+            "NEARER_SIMULATED": round(share, 3),
+        }
+        if share < UNLIKE:
+            return tags
+        return tags | {
+            "UNLIKE_TRAINING": f"its spectra lie farther from the usual than {share:.0%} of the simulated scenes; "
+            "judge its map on a part that you know, and compare it with that of --model index"
+        }
+
+    def _adapt(self, files: Sequence[Path]) -> dict[str, object]:
+        """Adapt the results of every window to the scene; returns how, as tags. A second time changes nothing."""
+        if not self.adapts:
+            return {"ADAPTED": "no"}
+        land, wet = _joined(files, "land"), _joined(files, "wet")
+        discriminant = fit_discriminant(land, wet)
+        for file in files:
+            with np.load(file) as arrays:
+                found = dict(arrays)
+            if "reflectance" not in found:
+                continue
+            reflectance = found.pop("reflectance").astype(np.float32)
+            codes, water = found["class"][0], found["water"][0]
+            seen = codes != CLOUD
+            water = average(discriminant, self.model, reflectance, water, seen)
+            codes = np.where(seen, water_codes(water, self.threshold), codes)
+            keep_window(file, found | {"class": codes[None], "water": water[None]})
+        sampled = f"from {len(wet.order)} pixels of water and {len(land.order)} of land, drawn by position"
+        return {"ADAPTED": ("quadratic discriminant " if discriminant else "no: too few sure pixels, ") + sampled}
 
     def _classify(self, probabilities: Float, reflectance: Float) -> Codes:
         if self.cloud_threshold is None:
@@ -251,8 +321,17 @@ class _Mapper:
                 used |= {Path(file) for file in source.files if Path(file).is_file()}
         files = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(used)]
         meaning = [asdict(layer) for layer in layers], asdict(product.scaling)
-        settings = self.tags, self.engine, self.samples, self.tile, __version__
+        settings = self.tags, self.engine, self.samples, self.tile, self.adapts, __version__
         return hashlib.sha256(json.dumps([files, meaning, settings]).encode()).hexdigest()
+
+
+def _joined(files: Sequence[Path], name: str) -> Sample:
+    """The sample of a scene from those of its windows."""
+    parts = []
+    for file in files:
+        with np.load(file) as arrays:
+            parts.append(Sample(arrays[f"{name}_order"], arrays[f"{name}_features"]))
+    return Sample.join(parts)
 
 
 def _unfinished(folder: Path, run: str) -> Path:

@@ -83,6 +83,27 @@ def to_probabilities(logits: Tensor) -> Tensor:
     return torch.stack([seen * torch.sigmoid(-water), seen * torch.sigmoid(water), torch.sigmoid(cloud)], dim=-3)
 
 
+class IndexRule(nn.Module):
+    """A rule without weights, as a body: water where MNDWI > 0 and NDWI > −0.1, never cloud.
+
+    MNDWI sees muddy water (Xu 2006, DOI 10.1080/01431160600589179) but also shade and towns; NDWI (McFeeters 1996, DOI
+    10.1080/01431169608948714) leaves those out, and a limit below 0 keeps the mud.
+
+    Args:
+        contrasts: position of the first contrast among the features.
+    """
+
+    def __init__(self, contrasts: int) -> None:
+        super().__init__()
+        self.contrasts = contrasts
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits of cloud and water ``(n, 2, height, width)``; that of water is 0 where the rule begins to hold."""
+        ndwi, mndwi = features[:, self.contrasts], features[:, self.contrasts + 1]
+        water = 10 * torch.minimum(mndwi, ndwi + 0.1)
+        return torch.stack([torch.full_like(water, -20), water], dim=1)
+
+
 def _cnn(channels: int, outputs: int, width: int = 32) -> nn.Module:
     def block(before: int) -> list[nn.Module]:
         return [nn.Conv2d(before, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
@@ -102,7 +123,8 @@ def build_model(
     """Build a network with random weights.
 
     Args:
-        name: ``linear`` (logistic regression of each pixel), ``cnn`` (three 3×3 layers) or ``unet`` (see ``unet``).
+        name: ``linear`` (logistic regression of each pixel), ``cnn`` (three 3×3 layers), ``unet`` (see ``unet``), or
+            ``index``: a rule on two water indices, with nothing to train.
         bands: a key of ``BAND_SETS`` or band names: those of the images, in order.
         heads: ``classes`` (land, water or cloud) or ``cloud_water`` (cloud or not; water or not).
         dropout: rate at which channels are dropped after each block of the U-Net's decoder, 0 to 1.
@@ -144,8 +166,12 @@ def build_model(
                 body = _unet_with(encoder, features.channels, outputs)
             case "unet":
                 body = UNet(features.channels, outputs, dropout)
+            case "index":
+                if not {"B3", "B8", "B11"} <= set(chosen) or heads != "cloud_water":
+                    raise ModelError("the index needs bands B3, B8 and B11, and heads cloud_water")
+                body = IndexRule(len(chosen))
             case _:
-                raise ModelError(f"model {name!r} is unknown; choose linear, cnn or unet")
+                raise ModelError(f"model {name!r} is unknown; choose linear, cnn, unet or index")
     return Network(features, body, config)
 
 

@@ -234,12 +234,12 @@ def sense(rng: np.random.Generator, surface: Spectrum, air: Atmosphere, sky: Sky
     image = add_cloud(air.top_of_atmosphere(lit), sky.thickness, sky.high)
     seen = np.empty_like(image)
     for k, band in enumerate(BANDS):
-        seen[k] = _resample(image[k], RESOLUTION[band] // int(PIXEL), look.nearest)
+        seen[k] = resample(image[k], RESOLUTION[band] // int(PIXEL), look.nearest)
     noise = rng.standard_normal(image.shape, np.float32)
     return np.asarray(seen + noise * (look.noise + 0.004 * seen), np.float32)
 
 
-def _resample(band: Float, factor: int, nearest: bool) -> Float:
+def resample(band: Float, factor: int, nearest: bool) -> Float:
     """Average to the native pixel size (with the blur of the optics), then resample to 10 m."""
     blurred = ndimage.gaussian_filter(band, 0.45 * factor)
     if factor == 1:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
+from ml4ops_helpers.datasets.simulated import SurfaceWindows
 from ml4ops_helpers.datasets.windows import Windows
 from ml4ops_helpers.evaluation.scoring import best_event_threshold, score_events, water_scorer
 from ml4ops_helpers.inference.engines import native_precision
@@ -24,6 +25,7 @@ from ml4ops_helpers.training.augmentation import add_thin_cloud, augment
 from ml4ops_helpers.training.losses import LOSSES, class_weights
 
 if TYPE_CHECKING:
+    from ml4ops_helpers.simulation.surfaces import Surfaces
     from ml4ops_helpers.training.config import Config
 
 
@@ -64,6 +66,7 @@ def train(
     table: pd.DataFrame,
     config: Config,
     *,
+    surfaces: Surfaces | None = None,
     checkpoint: Path | None = None,
     after_epoch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> History:
@@ -73,6 +76,8 @@ def train(
         model: from ``build_model``; holds the best weights at the end, in evaluation mode and on the CPU.
         table: catalogue with both splits.
         config: every choice.
+        surfaces: simulated ones to train on under air that is drawn anew each time, in place of the ``train`` split;
+            in the model's bands, for a network with two heads.
         checkpoint: file that holds the state after each epoch. If it exists, the run resumes from it and ends as if it
             had never stopped; removed at the end.
         after_epoch: called with the number of the epoch, from 1, and its row of the history.
@@ -88,8 +93,7 @@ def train(
             "and val (each with S2 and gt), or split them with split_by_event"
         )
     version: Literal[1, 2] = 2 if model.heads == "cloud_water" else 1
-    windows = Windows(splits["train"], model.bands, config.window, "random", config.seed, version)
-    counted = Windows(splits["train"], model.bands, config.window, version=version)
+    windows, counted = _windows(splits["train"], model, config, version, surfaces)
     weights = class_weights(counted, config.weight_exponent)
     if not weights.reshape(version, -1)[-1, WATER_CHANNEL]:
         raise ValueError(
@@ -121,6 +125,19 @@ def train(
     return run.history
 
 
+def _windows(
+    table: pd.DataFrame, model: Network, config: Config, version: Literal[1, 2], surfaces: Surfaces | None
+) -> tuple[Windows | SurfaceWindows, Windows | SurfaceWindows]:
+    """Windows to train on, and those by which the classes are weighted."""
+    if surfaces:
+        drawn = SurfaceWindows(surfaces, config.window, config.seed)
+        return drawn, drawn
+    return (
+        Windows(table, model.bands, config.window, "random", config.seed, version),
+        Windows(table, model.bands, config.window, version=version),
+    )
+
+
 class _Run:
     """State of a training run: all that a checkpoint holds."""
 
@@ -147,7 +164,7 @@ class _Run:
         """Rate of the next step."""
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def epoch(self, number: int, windows: Windows, weights: Tensor, precision: str) -> float:
+    def epoch(self, number: int, windows: Windows | SurfaceWindows, weights: Tensor, precision: str) -> float:
         """Train for one epoch; its draws depend on seed and number alone. Returns the mean loss."""
         rng = np.random.default_rng((self.config.seed, number))
         self.model.train()

@@ -205,7 +205,7 @@ class TestOptics:
 
     def test_coarse_bands_are_blocks(self) -> None:
         band = np.random.default_rng(0).random((60, 60)).astype(np.float32)
-        coarse = rendering._resample(band, 6, nearest=True)
+        coarse = rendering.resample(band, 6, nearest=True)
         assert np.array_equal(coarse, coarse[::6, ::6].repeat(6, 0).repeat(6, 1))
         assert float(coarse.mean()) == pytest.approx(float(band.mean()), abs=0.01)
 
