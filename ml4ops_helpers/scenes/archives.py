@@ -13,6 +13,7 @@ import tarfile
 import zlib
 from collections import defaultdict
 from dataclasses import dataclass
+from gzip import BadGzipFile
 from pathlib import Path
 from xml.etree import ElementTree
 from zipfile import BadZipFile, ZipFile
@@ -92,7 +93,7 @@ def open_archive(path: Path) -> Archive | None:
         else:
             with tarfile.open(path) as tape:
                 names = tape.getnames()
-    except (BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
+    except (BadGzipFile, BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
         said = str(error).partition("\n")[0].rstrip(":")  # tarfile tells of every compression that it tries
         raise SceneError(f"{path}: not a readable {kind} file ({said}); fetch it again") from error
     # macOS adds files of its own.

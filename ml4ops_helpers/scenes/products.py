@@ -93,11 +93,9 @@ class Product:
     def only(self, bands: Sequence[str]) -> Product:
         """The same product with some of its bands, read as was decided for all."""
         at = [self.bands.index(band) for band in bands]
-        layers, factor, addend = (
-            tuple(values[i] for i in at) for values in (self.layers, self.scaling.factor, self.scaling.addend)
-        )
+        factor, addend = (tuple(values[i] for i in at) for values in (self.scaling.factor, self.scaling.addend))
         scaling = replace(self.scaling, factor=factor, addend=addend)
-        return replace(self, bands=tuple(bands), layers=layers, scaling=scaling)
+        return replace(self, bands=tuple(bands), layers=tuple(self.layers[i] for i in at), scaling=scaling)
 
     def read(self, window: Window) -> Float:
         """Reflectance of a window, float32 ``(bands, height, width)``; NaN in every band where one has no data."""

@@ -86,13 +86,18 @@ def _open(path: Path | str) -> rasterio.DatasetReader:
         source = rasterio.open(path)
     if source.driver not in FORMATS:
         source.close()
-        raise SceneError(f"{path}: {source.driver}, expected {UNKNOWN}")
+        raise SceneError(f"{_as_typed(path)}: {source.driver}, expected {UNKNOWN}")
     return source
+
+
+def _as_typed(path: Path | str) -> str:
+    """A file within another as a user knows it."""
+    return re.sub("^/vsi(zip|tar)/", "", str(path))
 
 
 def unreadable(path: Path | str, error: RasterioError) -> SceneError:
     """The error that a user sees when GDAL fails on a file."""
-    cause = error.__cause__ or error
+    path, cause = _as_typed(path), error.__cause__ or error
     if "not recognized as being in a supported file format" in str(cause):
         return SceneError(f"{path}: not readable, expected {UNKNOWN}")
     if "ENVI header file" in str(cause):

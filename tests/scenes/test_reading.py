@@ -626,9 +626,14 @@ class TestContainers:
             assert read(packed).tobytes() == read(same).tobytes()
             with open_product(packed, FIVE) as one, open_product(same, FIVE) as other:
                 assert str(one.decision) == str(other.decision).replace("raster", "raster a.tif")
-        for size in (30, packed.stat().st_size // 2):
-            packed.write_bytes(packed.read_bytes()[:size])
+        content = packed.read_bytes()
+        half = len(content) // 2
+        for damaged in (content[:30], content[:half]):
+            packed.write_bytes(damaged)
             refuses(packed, f"not a readable {kind[-3:]} file")
+        if kind != "tar":  # it has no checksum of what is in it
+            packed.write_bytes(content[:half] + b"\xff" * 400 + content[half + 400 :])
+            refuses(packed, "readable", "fetch it again")
 
     def test_bands_in_files_of_their_own_once_stacked_as_told(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
