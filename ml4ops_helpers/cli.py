@@ -214,7 +214,7 @@ def _share(text: str) -> float:
 def _add_predict(commands: Commands) -> None:
     parser = commands.add_parser("predict", help="map scenes: classes and probability of water")
     parser.add_argument(
-        "scenes", nargs="+", metavar="SCENE", help="raster file, .SAFE, or Landsat bands; both as folder, zip or tar"
+        "scenes", nargs="+", metavar="SCENE", help="raster file, .SAFE, or Landsat bands; as zip, tar or tar.gz, too"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
     _add_mapping(parser)
