@@ -87,6 +87,7 @@ def _add_train(commands: Commands) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     from ml4ops_helpers.datasets import dataset_hash, get_dataset
+    from ml4ops_helpers.datasets.windows import readings
     from ml4ops_helpers.evaluation.scoring import cloud_threshold
     from ml4ops_helpers.models import build_model, save_model
     from ml4ops_helpers.training import CONFIGS, train
@@ -95,6 +96,8 @@ def _train(options: argparse.Namespace) -> None:
     config = replace(CONFIGS[options.profile], seed=options.seed)
     table = get_dataset(options.data, profile=options.profile, seed=options.seed)
     model = build_model(options.model, options.bands, heads=options.heads, dropout=options.dropout, seed=options.seed)
+    for decision, number in readings(table[table["split"].isin(["train", "val"])], model.bands).items():
+        _say(f"{number} scene{'s' * (number > 1)}: {decision}")
     history = train(model, table, config, checkpoint=out.with_suffix(".checkpoint"), after_epoch=_report_epoch)
     about = {"threshold": history.threshold, "data": dataset_hash(table), "profile": options.profile}
     if model.heads == "cloud_water":
@@ -211,7 +214,7 @@ def _share(text: str) -> float:
 def _add_predict(commands: Commands) -> None:
     parser = commands.add_parser("predict", help="map scenes: classes and probability of water")
     parser.add_argument(
-        "scenes", nargs="+", metavar="SCENE", help="raster file, .SAFE, or Landsat bands; both as folder, zip or tar"
+        "scenes", nargs="+", metavar="SCENE", help="raster file, .SAFE, or Landsat bands; as zip, tar or tar.gz, too"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
     _add_mapping(parser)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +21,14 @@ from ml4ops_helpers.scenes.opening import decide
 from ml4ops_helpers.scenes.products import Product
 from ml4ops_helpers.scenes.rasters import SceneError, WindowReader, tile_windows
 from ml4ops_helpers.scenes.sentinel2 import merge_label, select_bands
+
+
+def readings(table: pd.DataFrame, bands: str | Sequence[str]) -> Counter[str]:
+    """How the scenes of a catalogue are read, and how many in each way; all are checked, as by ``Windows``."""
+    wanted = select_bands(bands)
+    with closing(WindowReader()) as reader:
+        rows = table.drop_duplicates("image").iterrows()
+        return Counter(str(_check(row, wanted, reader).product.decision) for _, row in rows)
 
 
 class Windows(Dataset[tuple[Tensor, Tensor]]):

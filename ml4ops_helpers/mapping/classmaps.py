@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.warp import Resampling, reproject
 
+from ml4ops_helpers.scenes.archives import packed_as
 from ml4ops_helpers.scenes.grids import Grid, union_grid
 from ml4ops_helpers.scenes.rasters import SceneError, check_georeference, open_raster
 from ml4ops_helpers.scenes.sentinel2 import CLASS_NAMES, CLOUD, INVALID, LAND, WATER, Codes
@@ -51,7 +52,7 @@ class ClassMap:
 
 def is_class_map(path: Path | str) -> bool:
     """Whether a file holds class codes, not an image: one band of uint8."""
-    if Path(path).is_dir() or Path(path).suffix.lower() in (".zip", ".tar"):
+    if Path(path).is_dir() or packed_as(Path(path)):
         return False
     with open_raster(path) as source:
         return bool(source.count == 1 and source.dtypes[0] == "uint8")

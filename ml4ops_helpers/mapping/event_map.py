@@ -14,6 +14,7 @@ from pathlib import Path
 from ml4ops_helpers import __version__
 from ml4ops_helpers.mapping import floodmaps as fm
 from ml4ops_helpers.mapping.classmaps import ClassMap, is_class_map, read_class_map, read_permanent
+from ml4ops_helpers.scenes.archives import stem
 from ml4ops_helpers.scenes.opening import Reading
 from ml4ops_helpers.scenes.rasters import SceneError, open_raster
 from ml4ops_helpers.scenes.sentinel2 import PERMANENT_WATER
@@ -50,6 +51,11 @@ class MapOptions:
     simplify: float = 10
     area_factor: float | None = None
     area_level: float | None = None
+
+    @property
+    def says_how_to_read(self) -> bool:
+        """Whether anything is said about scenes; an offset of 0 is something."""
+        return any(value is not None and value is not False for value in self.reading.values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +100,7 @@ def map_event(
     if options.days and not options.days[0] < options.days[1]:
         first, second = options.days
         raise SceneError(f"the image before is of {first}, the one after of {second}; pass the earlier one first")
-    if any(options.reading.values()) and is_class_map(pre) and is_class_map(post):
+    if options.says_how_to_read and is_class_map(pre) and is_class_map(post):
         raise SceneError(f"{pre}, {post}: class maps, which --bands, --offset, --scale, --quality say nothing about")
     layer = None if options.permanent is None else read_permanent(options.permanent)
     place = next(folder for folder in (out, *out.parents) if folder.is_dir())
@@ -127,7 +133,7 @@ def observe(
         how = {"model": options.model, "threshold": options.threshold, "report": report}
         made = map_file(path, work, **how, **options.reading)
     except SceneError as error:
-        if not any(options.reading.values()):
+        if not options.says_how_to_read:
             raise
         raise SceneError(
             f"{error}. Options hold for both images: where they differ, `ml4ops predict` each, then map the class maps"
@@ -139,17 +145,22 @@ def _write_all(
     folder: Path, before: Observed, after: Observed, change: ClassMap, layer: ClassMap | None, options: MapOptions
 ) -> dict[str, Path]:
     """Write every file into a folder; returns them by kind."""
-    from ml4ops_helpers.mapping.pictures import picture_of
+    from ml4ops_helpers.mapping.pictures import PICTURE_BANDS, picture_of
     from ml4ops_helpers.mapping.report import event_report
     from ml4ops_helpers.mapping.vectors import vectorise, write_vectors
     from ml4ops_helpers.mapping.webmap import interactive_map
 
-    name = after.path.stem
+    name = stem(after.path)
     title = f"Flood map: {name}"
     outlines = vectorise(change, codes=OUTLINED, min_area=options.min_area, simplify=options.simplify)
     shown = change.grid.north_up()
+    bands = PICTURE_BANDS["swir"]
+    if before.water or after.water:
+        from ml4ops_helpers.mapping.predict import model_bands
+
+        bands = model_bands(options.model)
     pictures = {
-        f"{when}: {_named(one.path)}": picture_of(one.path, shown, **options.reading)
+        f"{when}: {_named(one.path)}": picture_of(one.path, shown, bands, **options.reading)
         for when, one in (("before", before), ("after", after))
     }
     shipped = (before.water or after.water) and not options.model.endswith(".safetensors")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -23,7 +24,8 @@ from ml4ops_helpers.scenes.grids import Grid
 from ml4ops_helpers.scenes.opening import Reading, open_product
 from ml4ops_helpers.scenes.sentinel2 import Float, composite
 
-PICTURE_BANDS = ("B11", "B8", "B4")
+PICTURE_BANDS: dict[str, tuple[str, ...]] = {"swir": ("B11", "B8", "B4"), "natural": ("B4", "B3", "B2")}
+"""Of the pictures that are made of a scene, by their recipe; the first for which its bands suffice."""
 
 
 def data_uri(picture: Float) -> str:
@@ -34,19 +36,25 @@ def data_uri(picture: Float) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()
 
 
-def picture_of(path: Path | str, grid: Grid, **reading: Unpack[Reading]) -> Float:
+def picture_of(
+    path: Path | str, grid: Grid, bands: Sequence[str] = PICTURE_BANDS["swir"], **reading: Unpack[Reading]
+) -> Float:
     """Picture of a scene or class map over a grid, ``(height, width, 3)`` in 0 to 1, black outside the file.
 
     Args:
-        path: the file; a scene is shown in short-wave infrared, near infrared and red.
+        path: the file; a scene in short-wave infrared, near infrared and red; else in natural colours, or grey.
         grid: what the picture covers, whatever the file's CRS; subsampled to ``MOST_PIXELS``.
+        bands: of the network that maps the scene; by them is decided how it is read, and among them are those shown.
         reading: what is to be said about a scene, see ``Reading``.
     """
     step = -(-max(grid.shape) // MOST_PIXELS)
     coarse = _thinned(grid, step)
     if is_class_map(path):
         return label_picture(align(read_class_map(path), coarse).codes)
-    with open_product(path, PICTURE_BANDS, **reading) as product:
+    grey = "natural", (bands[0],) * 3
+    recipe, shown = next((one for one in PICTURE_BANDS.items() if set(one[1]) <= set(bands)), grey)
+    with open_product(path, bands, **reading) as product:
+        product = product.only(shown)
         own = _thinned(Grid(product.shape, product.crs, product.transform), step)
         strips = [
             product.read(Window(0, row, product.shape[1], min(step, product.shape[0] - row)))[:, 0, ::step]
@@ -59,7 +67,7 @@ def picture_of(path: Path | str, grid: Grid, **reading: Unpack[Reading]) -> Floa
         reproject(image, moved, dst_transform=coarse.transform, resampling=Resampling.bilinear, src_nodata=np.nan,
                   dst_nodata=0, **where)  # fmt: skip
         image = moved
-    return composite(image, PICTURE_BANDS, "swir")
+    return composite(image, PICTURE_BANDS[recipe], recipe)
 
 
 def _thinned(grid: Grid, step: int) -> Grid:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Unpack
@@ -38,9 +39,11 @@ from ml4ops_helpers.mapping.cogs import CACHE_BYTES, Arrays, Layer, is_made_by, 
 from ml4ops_helpers.models.common import ModelError
 from ml4ops_helpers.models.networks import Network, to_probabilities
 from ml4ops_helpers.models.saved import load_model, shipped_weights
-from ml4ops_helpers.scenes.opening import Reading, open_product
+from ml4ops_helpers.scenes import opening
+from ml4ops_helpers.scenes.archives import stem
+from ml4ops_helpers.scenes.opening import Reading
 from ml4ops_helpers.scenes.products import Product, check_share
-from ml4ops_helpers.scenes.rasters import SceneError, open_raster
+from ml4ops_helpers.scenes.rasters import SceneError, WindowReader, open_raster
 from ml4ops_helpers.scenes.sentinel2 import CLASS_NAMES, CLOUD, INVALID, QUANTIFICATION, Codes, Float, brightness
 from ml4ops_helpers.uncertainty.dropout import DropoutSampler, draw_masks
 from ml4ops_helpers.uncertainty.samples import summarise_samples
@@ -111,20 +114,16 @@ def map_files(
     """
     mapper = _mapper(model, threshold, engine, uncertainty, tile, adapt)
     scenes, folder = [Path(path) for path in paths], Path(out)
-    names = [scene.stem for scene in scenes]
+    names = [stem(scene) for scene in scenes]
     for name in names:
         if names.count(name) > 1:
             raise SceneError(f"{name}: {names.count(name)} scenes of this name; map them into different folders")
-    found = []
-    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES):
-        for checking in (True, False):
-            for scene in scenes:
-                with open_product(scene, mapper.model.bands, **reading) as product:
-                    if checking:
-                        report(f"{scene}: {product.decision}")
-                    else:
-                        found.append(mapper.map(product, folder / scene.stem, report))
-    return found
+    products = []
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), closing(WindowReader()) as reader:
+        for scene in scenes:
+            products.append(opening.decide(scene, mapper.model.bands, reader, **reading))
+            report(f"{scene}: {products[-1].decision}")
+        return [mapper.map(product, folder / name, report) for product, name in zip(products, names, strict=True)]
 
 
 def _mapper(

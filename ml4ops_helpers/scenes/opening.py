@@ -18,7 +18,7 @@ import rasterio
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.windows import Window
 
-from ml4ops_helpers.scenes.archives import Archive, landsat_files, nothing_found, open_archive, safe_files, spacecraft
+from ml4ops_helpers.scenes.archives import Archive, landsat_files, only_image, open_archive, safe_files, spacecraft
 from ml4ops_helpers.scenes.bands import (
     ORDERS,
     QUALITY,
@@ -98,7 +98,7 @@ def open_product(path: Path | str, bands: Sequence[str] | None = None, **reading
     """Open a product and decide how it is read; its files are closed at the end.
 
     Args:
-        path: a raster file, a ``.SAFE``, or Landsat bands (``…_SR_B2.TIF``, …); both as folder, zip or tar file.
+        path: a raster file, a ``.SAFE``, or Landsat bands (``…_SR_B2.TIF``, …); all as folder, zip or tar file, too.
         bands: bands to read, Sentinel-2 names; default all that the product has.
         reading: see ``Reading``.
 
@@ -119,19 +119,20 @@ def decide(path: Path | str, bands: Sequence[str] | None, reader: WindowReader, 
     """How a product is read; arguments and errors as for ``open_product``, ``reader`` opens its files."""
     path = Path(path)
     archive = open_archive(path)
-    source = _raster(path, reading) if archive is None else _folder(archive, reading)
+    source = _raster(path, reading, str(path)) if archive is None else _folder(archive, reading)
     chosen, layers = _choose(source, bands)
     product = _product(source, chosen, layers, reader)
     if source.unnamed:
         _check_order(_product(source, BANDS, source.layers, reader))
     # Cirrus shows an offset best; with the others, every use of a file decides alike.
+    few = len({layer.file for layer in source.layers}) > 1
     usual = [band for band in EVIDENCE if source.named.count(band) == 1 and band not in chosen]
     try:
         evidence, also = _choose(source, [*chosen, *usual])
-        stored = _sample(_product(source, evidence, also, reader), few=archive is not None)
+        stored = _sample(_product(source, evidence, also, reader), few=few)
     except SceneError:  # one of them may be empty
         evidence = chosen
-        stored = _sample(product, few=archive is not None)
+        stored = _sample(product, few=few)
     scaling = _scaling(source, evidence, stored)
     reflectance = scaling.apply(stored)
     check_plausible(path, evidence, reflectance, scaling)
@@ -145,10 +146,10 @@ def decide(path: Path | str, bands: Sequence[str] | None, reader: WindowReader, 
     return replace(product, decision=_decision(source, product))
 
 
-def _raster(path: Path, reading: Reading) -> Source:
-    """A raster file: its bands by given names, its own names, or the order of Level-1C."""
+def _raster(path: Path, reading: Reading, file: str) -> Source:
+    """A raster file, maybe packed: its bands by given names, its own names, or the order of Level-1C."""
     names = reading.get("names")
-    with open_raster(path) as source:
+    with open_raster(file) as source:
         if not source.count:
             raise SceneError(
                 f"{path}: no bands, but {len(source.subdatasets)} data sets in it; join those that are needed "
@@ -198,14 +199,16 @@ def _raster(path: Path, reading: Reading) -> Source:
                 f"{' or '.join(orders) or '--bands B2,B3,B4,B8'}"
             )
         texts, unnamed, by = BANDS, True, "13 without names, in the order of Level-1C: B10 is darkest, B8A like B8"
-    named = identify(path, texts)
+    named = identify(path, texts, Path(file).name)
     quality = next(
         ((layer, kind) for layer, text in zip(layers, texts, strict=True) if (kind := quality_of(text))), None
     )
     note = two_meanings(texts) or f"its bands are named {', '.join(text or '(no name)' for text in texts)}"
     floating = any(kinds[layer.position - 1] == "f" for layer, band in zip(layers, named, strict=True) if band)
-    declared = replace(declared, landsat=is_landsat(path, texts), floating=floating)
+    declared = replace(declared, landsat=is_landsat(Path(file), texts), floating=floating)
     what = "Landsat raster" if declared.landsat else "raster"
+    if file != str(path):
+        what += f" {Path(file).name}"
     return Source(path, what, tuple(named), layers, by, declared, None, opaque, quality, unnamed, note)
 
 
@@ -239,7 +242,7 @@ def _folder(archive: Archive, reading: Reading) -> Source:
         _check_given(path, reading, f"{safe.metadata} says", offset=safe.offset, scale=safe.quantification)
         return _of_files(path, "Sentinel-2 product", bands, scaling, (safe.quality, "SCL") if safe.quality else None)
     if not (found := landsat_files(archive)):
-        raise nothing_found(path, archive.files)
+        return _raster(path, reading, only_image(archive))
     scene, files = found
     _check_given(path, reading, "the archive's scaling is", offset=None, scale=None)
     kind = next((kind for kind in QUALITY if kind in files), None)

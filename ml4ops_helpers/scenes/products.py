@@ -5,7 +5,8 @@ How one is opened and what is decided about it is in ``opening``. Explained in `
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -88,6 +89,13 @@ class Product:
     flags: tuple[tuple[Layer, str], ...]
     decision: Decision
     reader: WindowReader = field(repr=False)
+
+    def only(self, bands: Sequence[str]) -> Product:
+        """The same product with some of its bands, read as was decided for all."""
+        at = [self.bands.index(band) for band in bands]
+        factor, addend = (tuple(values[i] for i in at) for values in (self.scaling.factor, self.scaling.addend))
+        scaling = replace(self.scaling, factor=factor, addend=addend)
+        return replace(self, bands=tuple(bands), layers=tuple(self.layers[i] for i in at), scaling=scaling)
 
     def read(self, window: Window) -> Float:
         """Reflectance of a window, float32 ``(bands, height, width)``; NaN in every band where one has no data."""

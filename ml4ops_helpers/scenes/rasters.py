@@ -7,6 +7,7 @@ Explained in ``02_explore_the_data``.
 from __future__ import annotations
 
 import os
+import re
 import threading
 import warnings
 from collections import OrderedDict
@@ -85,15 +86,27 @@ def _open(path: Path | str) -> rasterio.DatasetReader:
         source = rasterio.open(path)
     if source.driver not in FORMATS:
         source.close()
-        raise SceneError(f"{path}: {source.driver}, expected {UNKNOWN}")
+        raise SceneError(f"{_as_typed(path)}: {source.driver}, expected {UNKNOWN}")
     return source
+
+
+def _as_typed(path: Path | str) -> str:
+    """A file within another as a user knows it."""
+    return re.sub("^/vsi(zip|tar)/", "", str(path))
 
 
 def unreadable(path: Path | str, error: RasterioError) -> SceneError:
     """The error that a user sees when GDAL fails on a file."""
-    cause = error.__cause__ or error
+    path, cause = _as_typed(path), error.__cause__ or error
     if "not recognized as being in a supported file format" in str(cause):
         return SceneError(f"{path}: not readable, expected {UNKNOWN}")
+    if "ENVI header file" in str(cause):
+        whole = Path(path).with_suffix("")
+        beside = [file for end in ("", ".img", ".dat", ".bsq") if (file := Path(f"{whole}{end}")).is_file()]
+        lost = f"put the file that it describes beside it, {whole.name} or {whole.name}.img, .dat, .bsq, and pass that"
+        return SceneError(f"{path}: the header of an ENVI file; {f'pass {beside[0]}' if beside else lost}")
+    if found := re.match(r"'?(.+?)'?(: No such file or directory| does not exist in the file system)", str(cause)):
+        return SceneError(f"{path}: it refers to {found[1]}, which is missing; put that there, or make the file again")
     return SceneError(f"{path}: not readable ({cause}), cut short or damaged; fetch it again")
 
 

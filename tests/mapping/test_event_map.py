@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pandas as pd
 import pytest
 from affine import Affine
 from bs4 import BeautifulSoup
+from made import truth, write as write_scene, write_landsat, write_safe
 from rasterio.windows import Window
 from tiny import GRID, tiny_image
 
@@ -25,11 +28,14 @@ from ml4ops_helpers.mapping.classmaps import ClassMap, read_class_map
 from ml4ops_helpers.mapping.event_map import MapOptions, map_event
 from ml4ops_helpers.mapping.vectors import vectorise
 from ml4ops_helpers.mapping.webmap import interactive_map, show_page
-from ml4ops_helpers.models.saved import load_pretrained
+from ml4ops_helpers.models.networks import build_model
+from ml4ops_helpers.models.saved import load_pretrained, save_model
+from ml4ops_helpers.scenes.bands import LANDSAT_8
 from ml4ops_helpers.scenes.grids import Grid
 from ml4ops_helpers.scenes.opening import open_product
-from ml4ops_helpers.scenes.rasters import open_raster, write_raster
-from ml4ops_helpers.scenes.sentinel2 import CLOUD, LAND, WATER
+from ml4ops_helpers.scenes.products import Product
+from ml4ops_helpers.scenes.rasters import SceneError, open_raster, write_raster
+from ml4ops_helpers.scenes.sentinel2 import CLOUD, LAND, WATER, select_bands
 
 CHROMIUM = Path("/usr/bin/chromium")
 SIZE = 40
@@ -103,6 +109,58 @@ class TestMapEvent:
         assert "a chance of 60 % or more" in text
         assert "linear; water from a probability of 0.500 on" in text
         assert event_map.SHIPPED in text
+
+    def test_packed_products_are_mapped_as_unpacked(self, tmp_path: Path) -> None:
+        """A Sentinel-2 product before, a Landsat one after: names are those of the files, whatever packs them."""
+        scene = "LC08_L2SP_200033_20200101_20200823_02_T1"
+        safe, landsat = tmp_path / "in" / "S2A_X.SAFE", tmp_path / scene
+        write_safe(safe, truth())
+        write_landsat(landsat, scene, LANDSAT_8, truth())
+        packed = (
+            Path(shutil.make_archive(str(tmp_path / "S2A_X.SAFE"), "zip", safe.parent)),
+            Path(shutil.make_archive(str(tmp_path / scene), "gztar", landsat)),
+        )
+        lines: list[str] = []
+        whole = map_event(safe, landsat, tmp_path / "a", MapOptions(model="linear"))
+        found = map_event(*packed, tmp_path / "b", MapOptions(model="linear"), lines.append)
+        assert {kind: path.name for kind, path in found.items()} == {kind: path.name for kind, path in whole.items()}
+        for kind in ("change", "pre_class", "post_class"):
+            with open_raster(whole[kind]) as one, open_raster(found[kind]) as other:
+                assert np.array_equal(one.read(), other.read())
+        assert [line.partition(": ")[0] for line in lines] == list(map(str, packed))
+
+    def test_an_option_that_suits_one_image_only(self, tiny_scene: Callable[..., Path], tmp_path: Path) -> None:
+        safe = write_safe(tmp_path / "S2A_X.SAFE", truth())
+        scene = tiny_scene(image=tiny_image() + 1000, tags=None)
+        with pytest.raises(SceneError, match=r"leave --offset out\. .*both images.* `ml4ops predict` each"):
+            map_event(scene, safe, tmp_path / "out", MapOptions(model="linear", reading={"offset": 0}))
+        with pytest.raises(SceneError, match="--offset -1000") as raised:
+            map_event(safe, scene, tmp_path / "out", MapOptions(model="linear"))
+        assert "both images" not in str(raised.value)  # no option was given
+        assert not (tmp_path / "out").exists()
+
+    @pytest.mark.parametrize("bands", ["bgri", "bgriswir", "all", ["B8", "B3"]])
+    def test_pictures_are_read_as_the_map_is(self, bands: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whatever bands a network needs: nothing else decides, so that no picture fails once a map is made."""
+        weights = str(save_model(build_model("linear", bands, seed=1), tmp_path / "m.safetensors", {"threshold": 0.4}))
+        needed = select_bands(bands)
+        # Dark in B12 alone, and not in the bands of the picture.
+        values = [np.maximum(truth([b]), 0.0 if b in ("B12", "B3") else 0.09)[0] for b in needed]
+        stored = np.round(np.stack(values) * 10_000).astype(np.uint16)
+        scenes = [write_scene(tmp_path / f"{n}.tif", np.roll(stored, n, axis=1), names=needed) for n in (1, 2)]
+        read: list[str] = []
+        lines: list[str] = []
+
+        @contextmanager
+        def noted(*arguments: Any, **reading: Any) -> Iterator[Product]:
+            with open_product(*arguments, **reading) as product:
+                read.append(f"{product.path}: {product.decision}")
+                yield product
+
+        monkeypatch.setattr(pictures, "open_product", noted)
+        map_event(*scenes, tmp_path / "out", MapOptions(model=weights), lines.append)
+        assert read == lines
+        assert len(lines) == 2
 
     def test_images_of_other_crs_and_size(self, pair: tuple[Path, Path], tiny_scene: Callable[..., Path]) -> None:
         """A scene in degrees against a class map in metres; the picture is moved as well."""

@@ -116,10 +116,11 @@ def test_masks_of_class_maps_and_layers_count(tmp_path: Path) -> None:
     assert km2["not observed"] == pytest.approx(0.04, rel=0.01)
 
 
-def test_options_for_scenes_are_not_lost_on_class_maps(tmp_path: Path) -> None:
+@pytest.mark.parametrize("offset", [-1000, 0])
+def test_options_for_scenes_are_not_lost_on_class_maps(offset: int, tmp_path: Path) -> None:
     pre, post = write_pair(tmp_path, NORTH_UP)
     with pytest.raises(SceneError, match="class maps"):
-        map_event(pre, post, tmp_path / "out", MapOptions(reading={"offset": -1000}))
+        map_event(pre, post, tmp_path / "out", MapOptions(reading={"offset": offset}))
 
 
 GRID = Grid((2, 3), "EPSG:32630", NORTH_UP)

@@ -21,6 +21,7 @@ from ml4ops_helpers.mapping.predict import MappedFiles, map_file, map_files
 from ml4ops_helpers.models.common import ModelError
 from ml4ops_helpers.models.networks import build_model
 from ml4ops_helpers.models.saved import save_model
+from ml4ops_helpers.scenes import opening
 from ml4ops_helpers.scenes.rasters import SceneError
 from ml4ops_helpers.scenes.scene import read_scene
 from ml4ops_helpers.scenes.sentinel2 import BANDS, CLOUD, INVALID, LAND, WATER, brightness
@@ -168,6 +169,16 @@ class TestResume:
     ) -> None:
         self.interrupt(SceneError, weights, scene, tmp_path / "out")
         assert names(tmp_path / "out") == []
+
+
+def test_a_scene_is_mapped_as_was_told_decided_once(
+    weights: str, tiny_scene: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenes, asked = [tiny_scene(f"EMSR{i}_AOI1.tif", image=tiny_image(40, i)) for i in (1, 2)], []
+    decide = opening.decide
+    monkeypatch.setattr(opening, "decide", lambda path, *rest, **how: asked.append(path) or decide(path, *rest, **how))
+    map_files(scenes, tmp_path / "out", model=weights)
+    assert asked == scenes
 
 
 def test_a_source_of_a_vrt_that_changed_makes_the_map_anew(weights: str, tiny_scene: Writer, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ names of archives, sensors, containers.
 from __future__ import annotations
 
 import itertools
+import shlex
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,8 +18,10 @@ import pytest
 import rasterio
 import rasterio.shutil
 from affine import Affine
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings, strategies as st
 from made import FIVE, SIDE, truth, water, write, write_landsat, write_safe
+from rasterio.rio.main import main_group
 from rasterio.windows import Window
 
 from ml4ops_helpers.datasets import Windows, get_dataset
@@ -528,6 +531,20 @@ class TestLandsat:
         write(tmp_path / f"{scene}.Fmask.tif", flags)
         assert is_true(read(tmp_path, quality=True), missing)
 
+    @pytest.mark.parametrize("lowest", [0.2, "water", -0.06])
+    def test_products_by_folder_are_taken_at_their_word(self, lowest: float | str, tmp_path: Path) -> None:
+        """No dark pixel, nothing but water, and reflectance below zero: their metadata leave nothing open."""
+        image = np.repeat(truth()[:, :1, 23:24], SIDE, axis=2).repeat(SIDE, axis=1) if lowest == "water" else truth()
+        image += 0.01 * np.arange(SIDE) / SIDE + (lowest if isinstance(lowest, float) else 0)
+        expected = image[[BANDS.index(b) for b in FIVE]]
+        scene = "HLS.S30.T30SXX.2023001T100000.v2.0"
+        for name, values in zip(("B02", "B03", "B04", "B08", "B11"), STORED["int16"](expected), strict=True):
+            write(tmp_path / "hls" / f"{scene}.{name}.tif", values[None], nodata=-9999, scales=[1e-4], offsets=[0.0])
+        landsat = write_landsat(tmp_path / "landsat", self.SCENE, LANDSAT_8, image)
+        safe = write_safe(tmp_path / "S2A_X.SAFE", image)
+        for folder in (tmp_path / "hls", landsat, safe):
+            assert np.allclose(read(folder), expected, rtol=0, atol=1.01e-4)
+
     def test_landsat_s_names_with_other_numbers(self, tmp_path: Path) -> None:
         path = write(
             tmp_path / "a.tif", STORED["uint16"](truth(FIVE)), names=("SR_B2", "SR_B3", "SR_B4", "SR_B5", "SR_B6")
@@ -595,10 +612,51 @@ class TestContainers:
         made.write_bytes(made.read_bytes()[:2000])
         refuses(made, "zip")
 
-    def test_landsat_in_a_tar_file(self, tmp_path: Path) -> None:
-        folder = write_landsat(tmp_path / "in", TestLandsat.SCENE, LANDSAT_8, truth())
-        made = Path(shutil.make_archive(str(tmp_path / TestLandsat.SCENE), "tar", folder))
-        assert is_true(read(made), step=2e-5)
+    @pytest.mark.parametrize(
+        ("kind", "ending"), [("zip", "ZIP"), ("tar", "tar"), ("gztar", "tar.gz"), ("gztar", "TGZ")]
+    )
+    def test_whatever_is_packed_is_read_as_unpacked(self, kind: str, ending: str, tmp_path: Path) -> None:
+        image = write(tmp_path / "c" / "a.tif", STORED["uint16"](truth()), mask=np.where(water(), 0, 255))
+        (image.parent / "notes.txt").write_text("from a friend")
+        write_safe(tmp_path / "b" / "S2A_X.SAFE", truth())
+        landsat = write_landsat(tmp_path / "a", TestLandsat.SCENE, LANDSAT_8, truth())
+        for folder, same in (("a", landsat), ("b", tmp_path / "b" / "S2A_X.SAFE"), ("c", image)):
+            packed = Path(shutil.make_archive(str(tmp_path / folder), kind, tmp_path / folder))
+            packed = packed.rename(tmp_path / f"{folder}.{ending}")
+            assert read(packed).tobytes() == read(same).tobytes()
+            with open_product(packed, FIVE) as one, open_product(same, FIVE) as other:
+                assert str(one.decision) == str(other.decision).replace("raster", "raster a.tif")
+        content = packed.read_bytes()
+        half = len(content) // 2
+        for damaged in (content[:30], content[:half]):
+            packed.write_bytes(damaged)
+            refuses(packed, f"not a readable {kind[-3:]} file")
+        if kind != "tar":  # it has no checksum of what is in it
+            packed.write_bytes(content[:half] + b"\xff" * 400 + content[half + 400 :])
+            refuses(packed, "readable", "fetch it again")
+
+    def test_bands_in_files_of_their_own_once_stacked_as_told(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = tmp_path / "my bands"
+        for name, values in zip(("B02", "B03", "B04", "B08", "B11"), STORED["int16"](truth(FIVE)), strict=True):
+            write(folder / f"{name}.tif", values[None])
+        told = refuses(folder, "rio stack")
+        monkeypatch.chdir(tmp_path)
+        rio, *arguments = shlex.split(told.split("`")[1])
+        assert (rio, CliRunner().invoke(main_group, arguments).exit_code) == ("rio", 0)
+        assert is_true(read(tmp_path / "my bands.tif", names=parse_bands(told.split("--bands ")[1])))
+
+    def test_a_file_that_another_refers_to_is_named_when_missing(self, tmp_path: Path) -> None:
+        base = write(tmp_path / "base.tif", STORED["uint16"](truth(FIVE)), names=FIVE)
+        for name, driver in (("a.vrt", "VRT"), ("e.img", "ENVI")):
+            rasterio.shutil.copy(base, tmp_path / name, driver=driver)
+        base.unlink()
+        assert "damaged" not in refuses(tmp_path / "a.vrt", str(base), "missing")
+        assert is_true(read(tmp_path / "e.img"))
+        refuses(tmp_path / "e.hdr", f"pass {tmp_path / 'e.img'}")
+        (tmp_path / "e.img").unlink()
+        assert "damaged" not in refuses(tmp_path / "e.hdr", "header", "e.img")
 
     def test_safe_that_is_not_whole(self, tmp_path: Path) -> None:
         folder = write_safe(tmp_path / "S2A_X.SAFE", truth(), metadata="")

@@ -59,6 +59,18 @@ def old_landsat(folder: Path) -> Path:
     return write_landsat(folder / "L", "flood", LANDSAT_7, truth())
 
 
+def loose(folder: Path) -> Path:
+    for name in ("B02", "B03"):
+        write(folder / "L" / f"{name}.tif", numbers(("B2",), 5000), scales=[1 / 5000])
+    write(folder / "L" / "picture.jp2", numbers(FIVE[:3]), driver="JP2OpenJPEG")
+    return folder / "L"
+
+
+def two_images(folder: Path) -> Path:
+    write(folder / "L" / "a.tif", numbers())
+    return write(folder / "L" / "b.tif", numbers()).parent
+
+
 def outer(folder: Path) -> Path:
     write_safe(folder / "Y.SAFE" / "X.SAFE", truth())
     return folder / "Y.SAFE"
@@ -206,6 +218,8 @@ REFUSALS: dict[str, tuple[Callable[[Path], Path], dict[str, Any], str, str]] = {
         "Level 1",
         "Level 2",
     ),
+    "bands in files of their own": (loose, {}, "2 files of a band each", "L.tif with --bands B02,B03 --scale 5000"),
+    "several images": (two_images, {}, "2 images, a.tif, b.tif", "pass one"),
     "nothing": (
         lambda folder: _write(folder / "L" / "notes.txt", "").parent,
         {},

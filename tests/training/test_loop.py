@@ -185,7 +185,12 @@ def test_command_trains_and_writes_the_model(table: pd.DataFrame, tmp_path, monk
     assert main(["train", "--profile", "smoke", "--model", "linear", "--data", root, "--out", str(out)]) == 0
     _, about = load_model(out)
     assert about["data"] == dataset_hash(table)
-    assert "epoch   1" in capsys.readouterr().out
+    captured = capsys.readouterr()
+    assert "epoch   1" in captured.out
+    told = captured.err.splitlines()  # how its data are read, one line for each way
+    assert sum(int(line.split()[0]) for line in told) == len(table)
+    assert len({line.partition(": ")[2] for line in told}) == len(told) < len(table)
+    assert all("reflectance = " in line for line in told)
     assert main(["train", "--data", str(tmp_path / "nowhere"), "--out", str(out)]) == 2
 
 
