@@ -15,7 +15,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from . import PROFILES, __version__
+from . import DEFAULT_MODEL, PROFILES, __version__
 
 if TYPE_CHECKING:
     from ml4ops_helpers.scenes import Reading
@@ -79,6 +79,11 @@ def _add_train(commands: Commands) -> None:
         "--heads", choices=heads, default="classes", help="three classes, or cloud and water separately"
     )
     parser.add_argument("--dropout", type=float, default=0.0, help="rate in the U-Net's decoder; default: 0")
+    parser.add_argument(
+        "--wide-air",
+        action="store_true",
+        help="also train on surfaces under air drawn anew each time, as the shipped flood network was; needs two heads",
+    )
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     parser.add_argument("--half", action="store_true", help="store the weights in 16 bits")
     parser.add_argument("--out", type=Path, metavar="FILE", help="weights to write; default: MODEL.safetensors")
@@ -90,21 +95,23 @@ def _train(options: argparse.Namespace) -> None:
     from ml4ops_helpers.datasets.windows import readings
     from ml4ops_helpers.evaluation.scoring import cloud_threshold
     from ml4ops_helpers.models import build_model, save_model
-    from ml4ops_helpers.training import CONFIGS, train
+    from ml4ops_helpers.training import CONFIGS, WIDE_AIR, make_ready, train
 
     out = options.out or Path(f"{options.model}.safetensors")
-    config = replace(CONFIGS[options.profile], seed=options.seed)
+    config = replace((WIDE_AIR if options.wide_air else CONFIGS)[options.profile], seed=options.seed)
     table = get_dataset(options.data, profile=options.profile, seed=options.seed)
     model = build_model(options.model, options.bands, heads=options.heads, dropout=options.dropout, seed=options.seed)
     for decision, number in readings(table[table["split"].isin(["train", "val"])], model.bands).items():
         _say(f"{number} scene{'s' * (number > 1)}: {decision}")
     history = train(model, table, config, checkpoint=out.with_suffix(".checkpoint"), after_epoch=_report_epoch)
     about = {"threshold": history.threshold, "data": dataset_hash(table), "profile": options.profile}
+    if options.wide_air:
+        about |= make_ready(model, options.seed)
     if model.heads == "cloud_water":
         about["cloud_threshold"] = cloud_threshold(model, table[table["split"] == "val"])
     about |= {"val_iou": history.epochs[history.best]["val_iou"], "config": asdict(config)}
     save_model(model, out, about, half=options.half)
-    print(f"{out}: epoch {history.best + 1}, threshold {history.threshold:.3f}")
+    print(f"{out}: epoch {history.best + 1}, threshold {about['threshold']:.3f}")
 
 
 def _report_epoch(number: int, row: dict[str, float]) -> None:
@@ -113,9 +120,16 @@ def _report_epoch(number: int, row: dict[str, float]) -> None:
 
 def _add_mapping(parser: argparse.ArgumentParser) -> None:
     """Options of all commands that map scenes."""
-    parser.add_argument("--model", default="unet", help="shipped weights or a .safetensors file; default: unet")
+    parser.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        help=f"shipped weights, a .safetensors file, or index: a rule on water indices; default: {DEFAULT_MODEL}",
+    )
     parser.add_argument(
         "--threshold", type=_share, metavar="P", help="lowest probability of water; default: the model's"
+    )
+    parser.add_argument(
+        "--no-adapt", dest="adapt", action="store_false", help="do not adapt the network to the pixels of each scene"
     )
     _add_reading(parser)
 
@@ -171,7 +185,7 @@ def _add_map(commands: Commands) -> None:
 def _map(options: argparse.Namespace) -> None:
     from ml4ops_helpers.mapping import MapOptions, map_event
 
-    names = ("model", "threshold", "permanent", "min_area", "simplify", "area_factor", "area_level")
+    names = ("model", "threshold", "adapt", "permanent", "min_area", "simplify", "area_factor", "area_level")
     chosen = MapOptions(
         **{name: getattr(options, name) for name in names},
         reading=_reading(options),
@@ -230,7 +244,7 @@ def _add_predict(commands: Commands) -> None:
 def _predict(options: argparse.Namespace) -> None:
     from ml4ops_helpers.mapping.predict import map_files
 
-    settings = {name: getattr(options, name) for name in ("model", "threshold", "engine", "uncertainty")}
+    settings = {name: getattr(options, name) for name in ("model", "threshold", "adapt", "engine", "uncertainty")}
     for products in map_files(options.scenes, options.out, report=_say, **settings, **_reading(options)):
         print(*(path for path in (products.class_map, products.water, products.uncertainty) if path))
 
@@ -242,7 +256,7 @@ def _say(line: str) -> None:
 def _add_inspect(commands: Commands) -> None:
     parser = commands.add_parser("inspect", help="say how scenes would be read, and why; compute nothing")
     parser.add_argument("scenes", nargs="+", type=Path, metavar="SCENE", help="as for predict")
-    parser.add_argument("--model", default="unet", help="whose bands are needed; default: unet")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help=f"whose bands are needed; default: {DEFAULT_MODEL}")
     _add_reading(parser)
     parser.set_defaults(call=_inspect)
 

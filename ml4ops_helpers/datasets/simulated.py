@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import ConcatDataset, Dataset
 
 from ml4ops_helpers.scenes.sentinel2 import CLEAR, CLOUDY, INVALID, LAND, WATER
 from ml4ops_helpers.simulation.air import draw_air, see_through
@@ -18,6 +19,7 @@ from ml4ops_helpers.simulation.simulate import CLOUD_THICKNESS
 from ml4ops_helpers.simulation.spectra import cloud_reflectance
 
 if TYPE_CHECKING:
+    from ml4ops_helpers.datasets.windows import Windows
     from ml4ops_helpers.simulation.surfaces import Surfaces
 
 CLOUD_LABEL = float(cloud_reflectance(CLOUD_THICKNESS))
@@ -61,7 +63,19 @@ class SurfaceWindows(Dataset[tuple[Tensor, Tensor]]):
         return torch.from_numpy(image), torch.from_numpy(labels(water, cloud))
 
 
-def labels(water: np.ndarray, cloud: np.ndarray) -> np.ndarray:
+class MixedWindows(ConcatDataset[tuple[Tensor, Tensor]]):
+    """Windows of scenes and of surfaces, one after the other."""
+
+    datasets: list[Windows | SurfaceWindows]  # type: ignore[assignment]
+    version = 2
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the places and the air of an epoch."""
+        for windows in self.datasets:
+            windows.set_epoch(epoch)
+
+
+def labels(water: NDArray[np.floating], cloud: NDArray[np.floating]) -> NDArray[np.int64]:
     """Version-2 codes, int64 ``(2, …)``, of the share of water and the reflectance of the cloud over it.
 
     >>> labels(np.array([1, 1, 1, 0]), np.array([0, 0.2, 0.4, 0.9])).tolist()

@@ -18,6 +18,8 @@ from ml4ops_helpers.simulation.events import draw_event
 from ml4ops_helpers.simulation.surfaces import event_surface
 
 CLEAR = Air(aerosol=0.05, noise=0.0003, native=True)
+DARK = 0.12
+"""Reflectance in the near infrared below which land is as dark as water."""
 STAGES: Mapping[str, Mapping[float, Air]] = {
     "cirrus": {level: replace(CLEAR, veil=level, veil_patches=0.3) for level in (0, 0.05, 0.1, 0.15)},
     "aerosol": {level: replace(CLEAR, aerosol=level) for level in (0.05, 0.2, 0.5, 1.0, 1.5)},
@@ -71,15 +73,18 @@ def score_stages(
 
     Returns:
         By ``series`` and ``level``: ``recall`` of water not under cloud, ``false_alarm`` (share of such land called
-        water), ``cloud`` (share of such water called cloud), ``on_cloud`` (share of thick cloud called water) and
-        ``iou``.
+        water; ``on_dark`` and ``on_snow`` of that which is dark in the near infrared, or snowy), ``on_cloud`` (share of
+        thick cloud called water), ``cloud`` (share of water not under cloud called cloud) and ``iou``.
     """
     rows = []
+    band_at = [list(bands).index(band) for band in ("B3", "B8", "B11")]
     for name, level, number, image, water, cloud in staged_scenes(bands, series, **scenes):
         codes = classify(image)
         clear, thick = (codes != INVALID) & (cloud < 0.2), cloud > 0.5
         called = codes == WATER
         wet, dry = clear & water, clear & ~water
+        green, infrared, short = image[band_at]
+        snowy = dry & (green > 0.3) & (green > 2.3 * short)  # the snow index of Dozier 1989, above 0.4
         rows.append(
             {
                 "series": name,
@@ -87,12 +92,14 @@ def score_stages(
                 "event": number,
                 "recall": _share(called, wet),
                 "false_alarm": _share(called, dry),
+                "on_dark": _share(called, dry & (infrared < DARK)),
+                "on_snow": _share(called, snowy),
                 "cloud": _share(codes == CLOUD, wet),
                 "on_cloud": _share(called, thick),
                 "iou": (called & wet).sum() / max((clear & (called | water)).sum(), 1),
             }
         )
-    measures = ["recall", "false_alarm", "cloud", "on_cloud", "iou"]
+    measures = ["recall", "false_alarm", "on_dark", "on_snow", "on_cloud", "cloud", "iou"]
     return pd.DataFrame(rows).groupby(["series", "level"], sort=False)[measures].mean()
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from ml4ops_helpers import __version__
+from ml4ops_helpers import DEFAULT_MODEL, __version__
 from ml4ops_helpers.mapping import floodmaps as fm
 from ml4ops_helpers.mapping.classmaps import ClassMap, is_class_map, read_class_map, read_permanent
 from ml4ops_helpers.scenes.archives import stem
@@ -32,7 +32,7 @@ class MapOptions:
     """How a map is made.
 
     Attributes:
-        model, threshold: how a scene is mapped, see ``predict.map_files``.
+        model, threshold, adapt: how a scene is mapped, see ``predict.map_files``.
         reading: what is to be said about scenes, see ``opening.Reading``.
         permanent: layer of permanent water.
         days: of the two images.
@@ -42,8 +42,9 @@ class MapOptions:
         area_level: level that the factor was fitted for, for the report.
     """
 
-    model: str = "unet"
+    model: str = DEFAULT_MODEL
     threshold: float | None = None
+    adapt: bool = True
     reading: Reading = field(default_factory=Reading)
     permanent: Path | None = None
     days: tuple[date, date] | None = None
@@ -130,8 +131,8 @@ def observe(
     from ml4ops_helpers.mapping.predict import map_file
 
     try:
-        how = {"model": options.model, "threshold": options.threshold, "report": report}
-        made = map_file(path, work, **how, **options.reading)
+        how = {name: getattr(options, name) for name in ("model", "threshold", "adapt")}
+        made = map_file(path, work, **how, **options.reading, report=report)
     except SceneError as error:
         if not options.says_how_to_read:
             raise

@@ -21,7 +21,7 @@ import torch
 from rasterio.windows import Window
 from tqdm.auto import tqdm
 
-from ml4ops_helpers import __version__
+from ml4ops_helpers import DEFAULT_MODEL, __version__
 from ml4ops_helpers.inference.adaptation import Sample, average, draw_pixels, fit_discriminant, sure
 from ml4ops_helpers.inference.decisions import Thresholds, classify, decide, water_codes, water_given_seen
 from ml4ops_helpers.inference.engines import build_engine, check_engine, choose_engine, try_engines
@@ -48,7 +48,6 @@ from ml4ops_helpers.scenes.sentinel2 import CLASS_NAMES, CLOUD, INVALID, QUANTIF
 from ml4ops_helpers.uncertainty.dropout import DropoutSampler, draw_masks
 from ml4ops_helpers.uncertainty.samples import summarise_samples
 
-DEFAULT_MODEL = "unet"
 MEASURES = ("predictive_entropy", "mutual_information")
 """Bands of an uncertainty map, nats."""
 TRIAL = 512

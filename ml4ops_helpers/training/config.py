@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Config:
         shift: standard deviation of the random offset, reflectance.
         coarse: share of the batches at half or a quarter of the resolution.
         thin_cloud: share of the windows that get simulated thin cloud, where the network has two heads.
+        surfaces: simulated places to train on beside the scenes, under air drawn anew each time; with two heads.
         averaging_steps: steps over which the weights are averaged; the average is what is validated and kept.
         precision: ``float32``, ``bfloat16`` or ``auto`` (see ``native_precision``).
         device: ``cpu``, ``cuda`` or ``auto``: the GPU where there is one.
@@ -40,6 +41,7 @@ class Config:
     shift: float = 0.012
     coarse: float = 0.35
     thin_cloud: float = 0.5
+    surfaces: int = 0
     averaging_steps: int = 60
     precision: str = "auto"
     device: str = "auto"
@@ -52,3 +54,18 @@ CONFIGS: dict[str, Config] = {
     "full": Config(epochs=60, patience=20, batch=16),
 }
 """Training of each profile."""
+WIDE_AIR: dict[str, Config] = {
+    name: replace(
+        config,
+        epochs=min(config.epochs, 12),
+        batch=12,
+        window=128,
+        brightness=0.1,
+        shift=0.006,
+        coarse=0.45,
+        thin_cloud=0.25,
+        surfaces=8 if name == "smoke" else 600,
+    )
+    for name, config in CONFIGS.items()
+}
+"""Training of each profile on scenes and on surfaces under drawn air: smaller windows, as there are many."""

@@ -14,18 +14,18 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
-from ml4ops_helpers.datasets.simulated import SurfaceWindows
+from ml4ops_helpers.datasets.simulated import MixedWindows, SurfaceWindows
 from ml4ops_helpers.datasets.windows import Windows
 from ml4ops_helpers.evaluation.scoring import best_event_threshold, score_events, water_scorer
 from ml4ops_helpers.inference.engines import native_precision
 from ml4ops_helpers.models.common import WATER_CHANNEL
 from ml4ops_helpers.models.networks import Network
 from ml4ops_helpers.scenes.rasters import replacing
+from ml4ops_helpers.simulation.surfaces import draw_surfaces
 from ml4ops_helpers.training.augmentation import add_thin_cloud, augment
 from ml4ops_helpers.training.losses import LOSSES, class_weights
 
 if TYPE_CHECKING:
-    from ml4ops_helpers.simulation.surfaces import Surfaces
     from ml4ops_helpers.training.config import Config
 
 
@@ -66,7 +66,6 @@ def train(
     table: pd.DataFrame,
     config: Config,
     *,
-    surfaces: Surfaces | None = None,
     checkpoint: Path | None = None,
     after_epoch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> History:
@@ -76,8 +75,6 @@ def train(
         model: from ``build_model``; holds the best weights at the end, in evaluation mode and on the CPU.
         table: catalogue with both splits.
         config: every choice.
-        surfaces: simulated ones to train on under air that is drawn anew each time, in place of the ``train`` split;
-            in the model's bands, for a network with two heads.
         checkpoint: file that holds the state after each epoch. If it exists, the run resumes from it and ends as if it
             had never stopped; removed at the end.
         after_epoch: called with the number of the epoch, from 1, and its row of the history.
@@ -93,7 +90,7 @@ def train(
             "and val (each with S2 and gt), or split them with split_by_event"
         )
     version: Literal[1, 2] = 2 if model.heads == "cloud_water" else 1
-    windows, counted = _windows(splits["train"], model, config, version, surfaces)
+    windows, counted = _windows(splits["train"], model, config, version)
     weights = class_weights(counted, config.weight_exponent)
     if not weights.reshape(version, -1)[-1, WATER_CHANNEL]:
         raise ValueError(
@@ -126,16 +123,17 @@ def train(
 
 
 def _windows(
-    table: pd.DataFrame, model: Network, config: Config, version: Literal[1, 2], surfaces: Surfaces | None
-) -> tuple[Windows | SurfaceWindows, Windows | SurfaceWindows]:
+    table: pd.DataFrame, model: Network, config: Config, version: Literal[1, 2]
+) -> tuple[Windows | MixedWindows, Windows | MixedWindows]:
     """Windows to train on, and those by which the classes are weighted."""
-    if surfaces:
-        drawn = SurfaceWindows(surfaces, config.window, config.seed)
-        return drawn, drawn
-    return (
-        Windows(table, model.bands, config.window, "random", config.seed, version),
-        Windows(table, model.bands, config.window, version=version),
-    )
+    windows = Windows(table, model.bands, config.window, "random", config.seed, version)
+    counted = Windows(table, model.bands, config.window, version=version)
+    if not config.surfaces:
+        return windows, counted
+    if model.heads != "cloud_water":
+        raise ValueError("under drawn air, cloud and water are learnt apart: choose heads cloud_water")
+    surfaces = SurfaceWindows(draw_surfaces(config.surfaces, model.bands, seed=config.seed), config.window, config.seed)
+    return MixedWindows([windows, surfaces]), MixedWindows([counted, surfaces])
 
 
 class _Run:
@@ -164,7 +162,7 @@ class _Run:
         """Rate of the next step."""
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def epoch(self, number: int, windows: Windows | SurfaceWindows, weights: Tensor, precision: str) -> float:
+    def epoch(self, number: int, windows: Windows | MixedWindows, weights: Tensor, precision: str) -> float:
         """Train for one epoch; its draws depend on seed and number alone. Returns the mean loss."""
         rng = np.random.default_rng((self.config.seed, number))
         self.model.train()

@@ -15,11 +15,11 @@ from torch.nn import functional as F
 from ml4ops_helpers.scenes.sentinel2 import CLOUD, INVALID, WATER
 
 if TYPE_CHECKING:
-    from ml4ops_helpers.datasets.simulated import SurfaceWindows
+    from ml4ops_helpers.datasets.simulated import MixedWindows
     from ml4ops_helpers.datasets.windows import Windows
 
 
-def class_weights(windows: Windows | SurfaceWindows, weight_exponent: float = 1.0) -> Tensor:
+def class_weights(windows: Windows | MixedWindows, weight_exponent: float = 1.0) -> Tensor:
     """Weights of the classes in the loss, with mean 1.
 
     Args:
