@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from ml4ops_helpers.scenes.sentinel2 import CLOUD, INVALID, WATER, Codes, Float
 from ml4ops_helpers.simulation.air import Air, see_through
@@ -20,6 +21,8 @@ from ml4ops_helpers.simulation.surfaces import event_surface
 CLEAR = Air(aerosol=0.05, noise=0.0003, native=True)
 DARK = 0.12
 """Reflectance in the near infrared below which land is as dark as water."""
+SHORE = 3
+"""Pixels from water within which dark land and snow are not judged: they may hold some of it."""
 STAGES: Mapping[str, Mapping[float, Air]] = {
     "cirrus": {level: replace(CLEAR, veil=level, veil_patches=0.3) for level in (0, 0.05, 0.1, 0.15)},
     "aerosol": {level: replace(CLEAR, aerosol=level) for level in (0.05, 0.2, 0.5, 1.0, 1.5)},
@@ -83,8 +86,9 @@ def score_stages(
         clear, thick = (codes != INVALID) & (cloud < 0.2), cloud > 0.5
         called = codes == WATER
         wet, dry = clear & water, clear & ~water
+        inland = dry & ~ndimage.binary_dilation(water, iterations=SHORE)
         green, infrared, short = image[band_at]
-        snowy = dry & (green > 0.3) & (green > 2.3 * short)  # the snow index of Dozier 1989, above 0.4
+        snowy = inland & (green > 0.3) & (green > 2.3 * short)  # the snow index of Dozier 1989, above 0.4
         rows.append(
             {
                 "series": name,
@@ -92,7 +96,7 @@ def score_stages(
                 "event": number,
                 "recall": _share(called, wet),
                 "false_alarm": _share(called, dry),
-                "on_dark": _share(called, dry & (infrared < DARK)),
+                "on_dark": _share(called, inland & (infrared < DARK)),
                 "on_snow": _share(called, snowy),
                 "cloud": _share(codes == CLOUD, wet),
                 "on_cloud": _share(called, thick),

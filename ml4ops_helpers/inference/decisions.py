@@ -89,19 +89,21 @@ class Thresholds:
     Attributes:
         water: water where its probability given that the ground is seen is at least this.
         cloud: cloud where its probability is at least this and the pixel is bright.
+        water_first: whether water is said under any cloud: by a network that has learnt opaque cloud as land.
     """
 
     water: float
     cloud: float
+    water_first: bool = False
 
     @classmethod
     def of(cls, about: Mapping[str, Any]) -> Thresholds:
         """The thresholds stored with the weights, from the facts that ``load_model`` or ``load_pretrained`` returns.
 
         >>> Thresholds.of({"threshold": 0.5, "cloud_threshold": 0.25})
-        Thresholds(water=0.5, cloud=0.25)
+        Thresholds(water=0.5, cloud=0.25, water_first=False)
         """
-        return cls(about["threshold"], about["cloud_threshold"])
+        return cls(about["threshold"], about["cloud_threshold"], about.get("water_first", False))
 
 
 def decide(probabilities: Float, visible: Float, thresholds: Thresholds) -> Codes:
@@ -121,7 +123,10 @@ def decide(probabilities: Float, visible: Float, thresholds: Thresholds) -> Code
     """
     cloud = probabilities[2]
     hidden = (cloud >= thresholds.cloud) & (visible > THICK_CLOUD_BRIGHTNESS)
-    return np.where(hidden, CLOUD, ground_map(probabilities, thresholds.water)).astype(np.uint8)
+    ground = ground_map(probabilities, thresholds.water)
+    if thresholds.water_first:
+        hidden &= ground != WATER
+    return np.where(hidden, CLOUD, ground).astype(np.uint8)
 
 
 def scene_brightness(scene: Scene) -> Float:

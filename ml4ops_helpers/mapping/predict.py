@@ -142,11 +142,13 @@ def _mapper(
         check_engine(engine)
     if samples and not network.config["dropout"]:
         raise ModelError(f"model {model!r} was trained without dropout, which samples need; map without uncertainty")
-    cloud = about.get("cloud_threshold")
-    if network.heads == "cloud_water" and cloud is None:
-        raise ModelError(f"{path}: two heads without a threshold for cloud; train it with `ml4ops train`")
+    thresholds = None
+    if network.heads == "cloud_water":
+        if "cloud_threshold" not in about:
+            raise ModelError(f"{path}: two heads without a threshold for cloud; train it with `ml4ops train`")
+        thresholds = Thresholds.of(about | {"threshold": chosen})
     adapts = adapt and bool(about.get("adapts"))
-    return _Mapper(network, float(chosen), cloud, engine, samples, tile, adapts, Usual.saved(about), tags)
+    return _Mapper(network, float(chosen), thresholds, engine, samples, tile, adapts, Usual.saved(about), tags)
 
 
 def model_bands(model: str) -> tuple[str, ...]:
@@ -160,7 +162,7 @@ class _Mapper:
 
     model: Network
     threshold: float
-    cloud_threshold: float | None
+    two_heads: Thresholds | None
     engine: str
     samples: int
     tile: int | None
@@ -288,10 +290,10 @@ class _Mapper:
         return {"ADAPTED": ("quadratic discriminant " if discriminant else "no: too few sure pixels, ") + sampled}
 
     def _classify(self, probabilities: Float, reflectance: Float) -> Codes:
-        if self.cloud_threshold is None:
+        if self.two_heads is None:
             return classify(probabilities, self.threshold)
         visible = brightness(reflectance, self.model.bands) * np.float32(QUANTIFICATION)
-        return decide(probabilities, visible, Thresholds(self.threshold, self.cloud_threshold))
+        return decide(probabilities, visible, self.two_heads)
 
     def _measures(self, image: Float, window: Window, halo: int) -> Float:
         """Predictive entropy and mutual information; every window is sampled under the same masks."""

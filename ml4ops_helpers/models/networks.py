@@ -96,12 +96,13 @@ class IndexRule(nn.Module):
     def __init__(self, contrasts: int) -> None:
         super().__init__()
         self.contrasts = contrasts
+        self.limits = nn.Parameter(torch.tensor([-0.1, 0.0]), requires_grad=False)  # of NDWI and MNDWI
 
     def forward(self, features: Tensor) -> Tensor:
-        """Logits of cloud and water ``(n, 2, height, width)``; that of water is 0 where the rule begins to hold."""
-        ndwi, mndwi = features[:, self.contrasts], features[:, self.contrasts + 1]
-        water = 10 * torch.minimum(mndwi, ndwi + 0.1)
-        return torch.stack([torch.full_like(water, -20), water], dim=1)
+        """Logits of land, water and cloud; those of land and water are equal where the rule begins to hold."""
+        indices = features[:, self.contrasts : self.contrasts + 2]
+        water = 10 * (indices - self.limits[:, None, None]).amin(dim=1)
+        return torch.stack([torch.zeros_like(water), water, torch.full_like(water, -20)], dim=1)
 
 
 def _cnn(channels: int, outputs: int, width: int = 32) -> nn.Module:
@@ -167,8 +168,8 @@ def build_model(
             case "unet":
                 body = UNet(features.channels, outputs, dropout)
             case "index":
-                if not {"B3", "B8", "B11"} <= set(chosen) or heads != "cloud_water":
-                    raise ModelError("the index needs bands B3, B8 and B11, and heads cloud_water")
+                if not {"B3", "B8", "B11"} <= set(chosen) or heads != "classes":
+                    raise ModelError("the index needs bands B3, B8 and B11, and heads classes")
                 body = IndexRule(len(chosen))
             case _:
                 raise ModelError(f"model {name!r} is unknown; choose linear, cnn, unet or index")

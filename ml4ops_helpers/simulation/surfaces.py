@@ -93,10 +93,10 @@ def _region(rng: np.random.Generator, number: int, seed: int) -> Region:
 
 def _look(rng: np.random.Generator, number: int, k: int, seed: int) -> Look:
     """A look of the training events; every other with ranges as wide as the literature of inland waters has them."""
-    snow = float(rng.uniform(0.05, 0.6)) if rng.uniform() < 0.12 else 0.0
+    snow = float(rng.uniform(0.05, 0.6)) if rng.uniform() < 0.25 else 0.0
     usual = draw_event("train", number + 1000 * (k + 1), 1, seed).look
     if k % 2:
-        return replace(usual, glint=0.0)
+        return replace(usual, glint=0.0, snow=snow)
     return replace(
         usual,
         greenness=float(rng.uniform(0.1, 1.5)),

@@ -57,7 +57,7 @@ CONFIGS: dict[str, Config] = {
 WIDE_AIR: dict[str, Config] = {
     name: replace(
         config,
-        epochs=min(config.epochs, 12),
+        epochs=min(config.epochs, 8),
         batch=12,
         window=128,
         brightness=0.1,

@@ -5,6 +5,7 @@ Explained in ``03_train_a_model``.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,12 +38,12 @@ def make_ready(model: Network, seed: int) -> dict[str, Any]:
         seed: of its training.
 
     Returns:
-        What to save with the weights: ``threshold``, ``adapts`` and ``usual``.
+        What to save with the weights: ``threshold``, ``water_first``, ``adapts`` and ``usual``.
     """
     surfaces = draw_surfaces(HELD_OUT, model.bands, seed=seed + 1)
     balance(model, SurfaceWindows(surfaces, surfaces.water.shape[-1], seed))
     usual = describe_usual(model, surfaces, seed)
-    return {"threshold": 0.5, "adapts": True, "usual": {"kinds": usual.kinds, "distances": usual.distances}}
+    return {"threshold": 0.5, "water_first": True, "adapts": True, "usual": asdict(usual)}
 
 
 def balance(model: Network, windows: SurfaceWindows) -> float:
