@@ -127,7 +127,8 @@ def see_through(
         around = ndimage.uniform_filter(lit, (0, 32, 32), mode="nearest")
         share = air.adjacency * (1 - passed) / (1 - passed).max() * min(1.0, 2 * float(haze.mean()) + 0.2)
         lit = lit + share * (around - lit)
-    image = gas * (path + passed * lit / (1 - np.minimum(0.8 * molecules + 0.25 * haze, 0.8) * lit))
+    again = np.minimum(0.8 * molecules + 0.25 * haze, 0.8) * np.minimum(lit, 1)  # from ground to air and back
+    image = gas * (path + passed * lit / (1 - again))
 
     cloud = np.zeros((size, size), np.float32)
     infrared = np.where(nm > 1300, np.float32(1), 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from ml4ops_helpers.cli import main
 from ml4ops_helpers.datasets.catalogues import catalogue, dataset_hash
+from ml4ops_helpers.datasets.simulated import SurfaceWindows
 from ml4ops_helpers.datasets.windows import Windows
 from ml4ops_helpers.models.networks import build_model
 from ml4ops_helpers.models.saved import load_model
@@ -22,8 +24,9 @@ from ml4ops_helpers.scenes.rasters import write_raster
 from ml4ops_helpers.scenes.sentinel2 import WATER
 from ml4ops_helpers.simulation.events import draw_event
 from ml4ops_helpers.simulation.simulate import write_scene
-from ml4ops_helpers.training import loop as training
-from ml4ops_helpers.training.config import CONFIGS, Config
+from ml4ops_helpers.simulation.surfaces import LOOKS, draw_surfaces
+from ml4ops_helpers.training import loop as training, wide_air
+from ml4ops_helpers.training.config import CONFIGS, WIDE_AIR, Config
 from ml4ops_helpers.training.loop import train
 from ml4ops_helpers.training.losses import class_weights
 
@@ -176,6 +179,57 @@ class TestTrain:
         history = train(model, table, replace(TINY, epochs=1))
         threshold, iou = training.validate(model, table[table["split"] == "val"])
         assert (history.epochs[0]["val_iou"], history.threshold) == (iou, threshold)
+
+
+class TestSurfaces:
+    """Training on surfaces under drawn air, beside the scenes."""
+
+    SURFACES = replace(TINY, surfaces=2)
+
+    @pytest.fixture(autouse=True)
+    def _small(self, monkeypatch) -> None:
+        monkeypatch.setattr(training, "draw_surfaces", partial(draw_surfaces, size=64, workers=1))
+
+    def test_resumed_equals_uninterrupted(self, table: pd.DataFrame, tmp_path) -> None:
+        new = partial(build_model, "linear", heads="cloud_water")
+        whole, resumed, checkpoint = new(), new(), tmp_path / "run.checkpoint"
+        history = train(whole, table, self.SURFACES)
+        with pytest.raises(KeyboardInterrupt):
+            train(new(), table, self.SURFACES, checkpoint=checkpoint, after_epoch=interrupt_after(2))
+        assert train(resumed, table, self.SURFACES, checkpoint=checkpoint).epochs == history.epochs
+        assert same(weights_of(whole), weights_of(resumed))
+        scenes_only = new()
+        train(scenes_only, table, TINY)
+        assert not same(weights_of(whole), weights_of(scenes_only))
+
+    def test_every_window_is_seen_in_every_round(self, table: pd.DataFrame, monkeypatch) -> None:
+        seen = []
+        get = SurfaceWindows.__getitem__
+        monkeypatch.setattr(SurfaceWindows, "__getitem__", lambda w, k: seen.append((w.epoch, k)) or get(w, k))
+        monkeypatch.setattr(training, "class_weights", lambda *_: torch.ones(2, 2))
+        train(build_model("linear", heads="cloud_water"), table, replace(self.SURFACES, epochs=2, rounds=2))
+        assert sorted(seen) == [(epoch, k) for epoch in range(4) for k in range(2 * LOOKS)]
+
+    def test_three_classes_are_refused(self, table: pd.DataFrame) -> None:
+        with pytest.raises(ValueError, match="cloud and water are learnt apart: choose heads cloud_water"):
+            train(build_model("linear"), table, self.SURFACES)
+
+    def test_the_command_makes_the_network_ready(self, table: pd.DataFrame, tmp_path, monkeypatch) -> None:
+        monkeypatch.setitem(WIDE_AIR, "smoke", replace(self.SURFACES, epochs=1))
+        monkeypatch.setattr(wide_air, "draw_surfaces", training.draw_surfaces)
+        monkeypatch.setattr(wide_air, "HELD_OUT", 4)
+        root = str(table["image"].iloc[0]).rsplit("/", 3)[0]
+        out = tmp_path / "wide.safetensors"
+        options = ["--profile", "smoke", "--model", "linear", "--heads", "cloud_water", "--wide-air"]
+        assert main(["train", *options, "--data", root, "--out", str(out)]) == 0
+        _, about = load_model(out)
+        assert (about["threshold"], about["adapts"], about["config"]["surfaces"]) == (0.5, True, 2)
+        assert set(about["usual"]) == {"kinds", "distances"}
+        assert 0 < about["cloud_threshold"] < 1
+        assert (
+            main(["train", "--profile", "smoke", "--model", "linear", "--wide-air", "--data", root, "--out", str(out)])
+            == 2
+        )
 
 
 def test_command_trains_and_writes_the_model(table: pd.DataFrame, tmp_path, monkeypatch, capsys) -> None:
