@@ -8,7 +8,7 @@ __version__ = "0.1.0"
 PROFILES: tuple[str, ...] = ("smoke", "lecture", "full")
 """Sizes of a run: a quick check, what the site shows, real data sets on a GPU."""
 
-DEFAULT_MODEL = "unet"
+DEFAULT_MODEL = "flood"
 """Shipped weights that scenes are mapped by."""
 
 RECORD_MIME = "application/vnd.ml4ops.lesson+json"

@@ -39,6 +39,7 @@ from .performance_plots import (
     interval_bars as interval_bars,
     learning_curves as learning_curves,
     skill_curves as skill_curves,
+    staged_lines as staged_lines,
 )
 from .scoring import (
     MappedScene as MappedScene,
@@ -54,4 +55,9 @@ from .scoring import (
     score_scene as score_scene,
     seconds_per_megapixel as seconds_per_megapixel,
     water_scorer as water_scorer,
+)
+from .staged import (
+    STAGES as STAGES,
+    score_stages as score_stages,
+    staged_scenes as staged_scenes,
 )

@@ -134,6 +134,38 @@ def event_dots(table: pd.DataFrame) -> Figure:
     return fig
 
 
+def staged_lines(tables: Mapping[str, pd.DataFrame], units: Mapping[str, str]) -> Figure:
+    """Recall and false alarms along each staged series, by model.
+
+    Args:
+        tables: from ``score_stages``, by model.
+        units: what changes along each series, for its axis; those series are drawn.
+    """
+    measures = {"recall": "water found (%)", "false_alarm": "land called water (%)"}
+    fig, axes = plt.subplots(
+        2,
+        len(units),
+        figsize=(2.1 * len(units) + 0.8, 5.2),
+        sharex="col",
+        sharey="row",
+        squeeze=False,
+        layout="constrained",
+    )
+    for row, (measure, label) in zip(axes, measures.items(), strict=True):
+        for ax, series in zip(row, units, strict=True):
+            for number, (name, table) in enumerate(tables.items()):
+                column = 100 * table[measure].xs(series)
+                style = line_style(number) | {"marker": MARKERS[number], "ms": 6, "mec": "black", "label": name}
+                ax.plot(column.index, column, **style)
+        row[0].set(ylabel=label)
+    axes[0, 0].set(ylim=(0, 102))
+    axes[1, 0].set(ylim=(0, None))
+    for ax, text in zip(axes[1], units.values(), strict=True):
+        ax.set(xlabel=text)
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(tables))
+    return fig
+
+
 def interval_bars(scores: pd.DataFrame, gains: pd.DataFrame, bar: float, metric: str) -> Figure:
     """Estimates and intervals (``estimate``, ``low``, ``high``): scores above, and below gains of one over another.
 

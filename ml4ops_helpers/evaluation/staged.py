@@ -5,8 +5,9 @@ Explained in ``04_measure_performance``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -40,20 +41,40 @@ path radiance corrected, depth of shade on 30 % of the land, shares of cumulus a
 SERIES = {name: tuple(levels) for name, levels in STAGES.items()}
 
 
+class Staged(NamedTuple):
+    """A scene of a series: what was changed and how much, the event, the image, and the truth."""
+
+    series: str
+    level: float
+    event: int
+    image: Float  # reflectance ``(bands, height, width)``
+    water: NDArray[np.bool_]
+    cloud: Float  # reflectance of the cloud over each pixel
+
+
 def staged_scenes(
     bands: Sequence[str], series: Sequence[str] = tuple(STAGES), *, events: int = 8, size: int = 256, seed: int = 0
-) -> Iterator[tuple[str, float, int, Float, NDArray[np.bool_], Float]]:
-    """Scenes of the series: its name, the level, the event, reflectance ``(bands, …)``, water, cloud's reflectance."""
+) -> Iterator[Staged]:
+    """Scenes of the first place of so many test events, one series after the other for each event.
+
+    Args:
+        bands: of the images, in order.
+        series: keys of ``STAGES``.
+        events: number of events.
+        size: pixels of 10 m a side.
+        seed: of the embedded data set whose places these are.
+    """
     for number in range(events):
         event = draw_event("test", number, 2, seed)
+        bare = event_surface(event, 0, bands, size=size, seed=seed, snow=0)
         for name in series:
             for level, air in STAGES[name].items():
-                snow = level if name == "snow" else 0.0
-                surface, water = event_surface(event, 0, bands, size=size, seed=seed, snow=snow)
+                snowy = name == "snow" and level > 0
+                surface, water = event_surface(event, 0, bands, size=size, seed=seed, snow=level) if snowy else bare
                 image, cloud = see_through(np.random.default_rng((seed, number)), surface, water, bands, air)
                 factor = int(level) // 10 if name == "pixel" else 1
                 image, water, cloud = (_coarser(v, factor) for v in (image, water, cloud))
-                yield name, level, number, image, water > 0.5, cloud
+                yield Staged(name, level, number, image, water > 0.5, cloud)
 
 
 def _coarser(image: Float, factor: int) -> Float:
@@ -63,48 +84,39 @@ def _coarser(image: Float, factor: int) -> Float:
     return np.asarray(blocks.mean(axis=(-3, -1)), np.float32)
 
 
-def score_stages(
-    classify: Callable[[Float], Codes], bands: Sequence[str], series: Sequence[str] = tuple(STAGES), **scenes: int
-) -> pd.DataFrame:
+def score_stages(classify: Callable[[Float], Codes], scenes: Iterable[Staged], bands: Sequence[str]) -> pd.DataFrame:
     """What a model makes of each level of each series, as means over the events.
 
     Args:
         classify: gives version-1 codes of reflectance ``(bands, height, width)``.
-        bands: that it takes.
-        series: keys of ``STAGES``.
-        scenes: number of ``events``, their ``size`` and ``seed``.
+        scenes: from ``staged_scenes``.
+        bands: of their images; B3, B8 and B11 among them.
 
     Returns:
         By ``series`` and ``level``: ``recall`` of water not under cloud, ``false_alarm`` (share of such land called
         water; ``on_dark`` and ``on_snow`` of that which is dark in the near infrared, or snowy), ``on_cloud`` (share of
         thick cloud called water), ``cloud`` (share of water not under cloud called cloud) and ``iou``.
     """
-    rows = []
-    band_at = [list(bands).index(band) for band in ("B3", "B8", "B11")]
-    for name, level, number, image, water, cloud in staged_scenes(bands, series, **scenes):
-        codes = classify(image)
-        clear, thick = (codes != INVALID) & (cloud < 0.2), cloud > 0.5
-        called = codes == WATER
-        wet, dry = clear & water, clear & ~water
-        inland = dry & ~ndimage.binary_dilation(water, iterations=SHORE)
-        green, infrared, short = image[band_at]
-        snowy = inland & (green > 0.3) & (green > 2.3 * short)  # the snow index of Dozier 1989, above 0.4
-        rows.append(
-            {
-                "series": name,
-                "level": level,
-                "event": number,
-                "recall": _share(called, wet),
-                "false_alarm": _share(called, dry),
-                "on_dark": _share(called, inland & (infrared < DARK)),
-                "on_snow": _share(called, snowy),
-                "cloud": _share(codes == CLOUD, wet),
-                "on_cloud": _share(called, thick),
-                "iou": (called & wet).sum() / max((clear & (called | water)).sum(), 1),
-            }
-        )
-    measures = ["recall", "false_alarm", "on_dark", "on_snow", "on_cloud", "cloud", "iou"]
-    return pd.DataFrame(rows).groupby(["series", "level"], sort=False)[measures].mean()
+    at = [list(bands).index(band) for band in ("B3", "B8", "B11")]
+    rows = [{"series": s.series, "level": s.level, **_scores(classify(s.image), s, at)} for s in scenes]
+    return pd.DataFrame(rows).groupby(["series", "level"], sort=False).mean()
+
+
+def _scores(codes: Codes, scene: Staged, at: Sequence[int]) -> dict[str, float]:
+    green, near, short = scene.image[at]
+    clear = (codes != INVALID) & (scene.cloud < 0.2)
+    wet, dry, called = clear & scene.water, clear & ~scene.water, codes == WATER
+    inland = dry & ~ndimage.binary_dilation(scene.water, iterations=SHORE)
+    snowy = inland & (green > 0.3) & (green > 2.3 * short)  # the snow index of Dozier 1989, above 0.4
+    return {
+        "recall": _share(called, wet),
+        "false_alarm": _share(called, dry),
+        "on_dark": _share(called, inland & (near < DARK)),
+        "on_snow": _share(called, snowy),
+        "on_cloud": _share(called, scene.cloud > 0.5),
+        "cloud": _share(codes == CLOUD, wet),
+        "iou": float((called & wet).sum() / max((clear & (called | scene.water)).sum(), 1)),
+    }
 
 
 def _share(what: NDArray[np.bool_], of: NDArray[np.bool_]) -> float:

@@ -42,3 +42,4 @@ from .tiling import (
     predict_window as predict_window,
     read_mirrored as read_mirrored,
 )
+from .whole import class_map as class_map

@@ -138,6 +138,11 @@ def sure(water: Float, seen: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDAr
     return seen & (water < 1 - SURE), seen & (water > SURE)
 
 
+def kept(reflectance: Float) -> Float:
+    """Reflectance as it is kept between the two passes over a scene: rounded to half floats."""
+    return reflectance.astype(np.float16).astype(np.float32)
+
+
 def average(
     discriminant: Discriminant | None, model: Network, reflectance: Float, water: Float, seen: NDArray[np.bool_]
 ) -> Float:

@@ -145,8 +145,7 @@ def _mirror(start: int, stop: int, length: int) -> NDArray[np.intp]:
 
 def torch_runner(model: Network, halo: int, *, half: bool = False) -> Runner:
     """The network in torch, on the device where its weights are; ``half`` as in ``decoder.Core``."""
-    weights = next(model.parameters(), torch.zeros(0))  # a rule has none
-    network, device = Core(model, halo, half), weights.device
+    network, device = Core(model, halo, half), next(model.parameters()).device
 
     def run(window: Float) -> Float:
         batch = torch.from_numpy(window)[None].to(device, memory_format=torch.channels_last)

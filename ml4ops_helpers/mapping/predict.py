@@ -22,8 +22,9 @@ from rasterio.windows import Window
 from tqdm.auto import tqdm
 
 from ml4ops_helpers import DEFAULT_MODEL, __version__
-from ml4ops_helpers.inference.adaptation import Sample, average, draw_pixels, fit_discriminant, sure
-from ml4ops_helpers.inference.decisions import Thresholds, classify, decide, water_codes, water_given_seen
+from ml4ops_helpers.inference import adaptation
+from ml4ops_helpers.inference.adaptation import Sample, draw_pixels
+from ml4ops_helpers.inference.decisions import water_codes, water_given_seen
 from ml4ops_helpers.inference.engines import build_engine, check_engine, choose_engine, try_engines
 from ml4ops_helpers.inference.familiarity import UNLIKE, Usual
 from ml4ops_helpers.inference.receptive_fields import receptive_field
@@ -35,6 +36,7 @@ from ml4ops_helpers.inference.tiling import (
     predict_window,
     read_mirrored,
 )
+from ml4ops_helpers.inference.whole import classes_of
 from ml4ops_helpers.mapping.cogs import CACHE_BYTES, Arrays, Layer, is_made_by, keep_window, write_cogs
 from ml4ops_helpers.models.common import ModelError
 from ml4ops_helpers.models.networks import Network, to_probabilities
@@ -44,7 +46,7 @@ from ml4ops_helpers.scenes.archives import stem
 from ml4ops_helpers.scenes.opening import Reading
 from ml4ops_helpers.scenes.products import Product, check_share
 from ml4ops_helpers.scenes.rasters import SceneError, WindowReader, open_raster
-from ml4ops_helpers.scenes.sentinel2 import CLASS_NAMES, CLOUD, INVALID, QUANTIFICATION, Codes, Float, brightness
+from ml4ops_helpers.scenes.sentinel2 import CLASS_NAMES, CLOUD, INVALID, Codes, Float
 from ml4ops_helpers.uncertainty.dropout import DropoutSampler, draw_masks
 from ml4ops_helpers.uncertainty.samples import summarise_samples
 
@@ -142,13 +144,10 @@ def _mapper(
         check_engine(engine)
     if samples and not network.config["dropout"]:
         raise ModelError(f"model {model!r} was trained without dropout, which samples need; map without uncertainty")
-    thresholds = None
-    if network.heads == "cloud_water":
-        if "cloud_threshold" not in about:
-            raise ModelError(f"{path}: two heads without a threshold for cloud; train it with `ml4ops train`")
-        thresholds = Thresholds.of(about | {"threshold": chosen})
-    adapts = adapt and bool(about.get("adapts"))
-    return _Mapper(network, float(chosen), thresholds, engine, samples, tile, adapts, Usual.saved(about), tags)
+    if network.heads == "cloud_water" and "cloud_threshold" not in about:
+        raise ModelError(f"{path}: two heads without a threshold for cloud; train it with `ml4ops train`")
+    adapts, usual = adapt and bool(about.get("adapts")), Usual.saved(about)
+    return _Mapper(network, about | {"threshold": float(chosen)}, engine, samples, tile, adapts, usual, tags)
 
 
 def model_bands(model: str) -> tuple[str, ...]:
@@ -161,8 +160,7 @@ class _Mapper:
     """A network with every setting that its maps depend on."""
 
     model: Network
-    threshold: float
-    two_heads: Thresholds | None
+    about: dict[str, Any]
     engine: str
     samples: int
     tile: int | None
@@ -229,7 +227,7 @@ class _Mapper:
     def _results(self, run: Runner, image: Float, window: Window, halo: int) -> Arrays:
         probabilities = predict_window(run, image, window, halo)
         seen = image[:, halo : halo + window.height, halo : halo + window.width]
-        codes = self._classify(probabilities, seen)
+        codes = classes_of(self.model, self.about, probabilities, seen)
         found: Arrays = {"class": codes[None], "water": water_given_seen(probabilities)[None]}
         found |= self._samples(seen, codes, found["water"][0], window)
         if self.samples:
@@ -241,9 +239,9 @@ class _Mapper:
         kept: Arrays = {}
         chosen = {"any": codes != INVALID} if self.usual else {}
         if self.adapts:
-            reflectance = reflectance.astype(np.float16).astype(np.float32)  # as it is kept
+            reflectance = adaptation.kept(reflectance)
             kept["reflectance"] = reflectance.astype(np.float16)
-            chosen |= dict(zip(("land", "wet"), sure(water, codes != CLOUD), strict=True))
+            chosen |= dict(zip(("land", "wet"), adaptation.sure(water, codes != CLOUD), strict=True))
         for name, mask in chosen.items():
             sample = draw_pixels(self.model, reflectance, mask, (window.row_off, window.col_off))
             kept |= {f"{name}_order": sample.order, f"{name}_features": sample.features}
@@ -274,7 +272,7 @@ class _Mapper:
         if not self.adapts:
             return {"ADAPTED": "no"}
         land, wet = _joined(files, "land"), _joined(files, "wet")
-        discriminant = fit_discriminant(land, wet)
+        discriminant = adaptation.fit_discriminant(land, wet)
         for file in files:
             with np.load(file) as arrays:
                 found = dict(arrays)
@@ -283,17 +281,11 @@ class _Mapper:
             reflectance = found.pop("reflectance").astype(np.float32)
             codes, water = found["class"][0], found["water"][0]
             seen = codes != CLOUD
-            water = average(discriminant, self.model, reflectance, water, seen)
-            codes = np.where(seen, water_codes(water, self.threshold), codes)
+            water = adaptation.average(discriminant, self.model, reflectance, water, seen)
+            codes = np.where(seen, water_codes(water, self.about["threshold"]), codes)
             keep_window(file, found | {"class": codes[None], "water": water[None]})
         sampled = f"from {len(wet.order)} pixels of water and {len(land.order)} of land, drawn by position"
         return {"ADAPTED": ("quadratic discriminant " if discriminant else "no: too few sure pixels, ") + sampled}
-
-    def _classify(self, probabilities: Float, reflectance: Float) -> Codes:
-        if self.two_heads is None:
-            return classify(probabilities, self.threshold)
-        visible = brightness(reflectance, self.model.bands) * np.float32(QUANTIFICATION)
-        return decide(probabilities, visible, self.two_heads)
 
     def _measures(self, image: Float, window: Window, halo: int) -> Float:
         """Predictive entropy and mutual information; every window is sampled under the same masks."""

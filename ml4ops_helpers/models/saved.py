@@ -10,6 +10,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from ml4ops_helpers import DEFAULT_MODEL
 from ml4ops_helpers.models.common import ModelError
 from ml4ops_helpers.models.networks import Network, build_model
 from ml4ops_helpers.scenes.rasters import replacing
@@ -64,7 +65,7 @@ def load_model(path: Path | str) -> tuple[Network, dict[str, Any]]:
     return model.eval(), json.loads(saved["about"])
 
 
-def load_pretrained(name: str = "unet") -> tuple[Network, dict[str, Any]]:
+def load_pretrained(name: str = DEFAULT_MODEL) -> tuple[Network, dict[str, Any]]:
     """Load the weights that ship with the package: trained on the embedded data set alone, never on a real image.
 
     Returns:
@@ -73,7 +74,7 @@ def load_pretrained(name: str = "unet") -> tuple[Network, dict[str, Any]]:
     Raises:
         ModelError: there are no such weights.
 
-    >>> model, about = load_pretrained("unet")
+    >>> model, about = load_pretrained()
     >>> model.bands, 0 < about["threshold"] < 1
     (('B2', 'B3', 'B4', 'B8', 'B11'), True)
     """

@@ -74,7 +74,7 @@ def draw_air(rng: np.random.Generator) -> Air:
         cirrus=sometimes(0.2, float(rng.uniform(0.1, 0.9))),
         glint=sometimes(0.35, float(rng.uniform(0, 0.1))) + float(rng.uniform(0, 0.008)),
         brightness=float(rng.uniform(-0.25, 0.25)),
-        shade=sometimes(0.5, float(rng.uniform(0.3, 0.95))),
+        shade=sometimes(0.6, float(rng.uniform(0.3, 0.98))),
         shaded=float(rng.uniform(0.02, 0.4)),
         noise=float(rng.uniform(0.0002, 0.0005)),
         native=bool(rng.uniform() < 0.7),

@@ -21,7 +21,7 @@ def everywhere(code: int) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def scored(classify: Callable[[np.ndarray], np.ndarray], *series: str) -> pd.DataFrame:
-    return score_stages(classify, BANDS, series or tuple(SERIES), **SCENES)
+    return score_stages(classify, staged_scenes(BANDS, series or tuple(SERIES), **SCENES), BANDS)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,8 @@ def test_same_seed_same_table() -> None:
 
     table = scored(bright, "glint", "shade")
     pd.testing.assert_frame_equal(table, scored(bright, "glint", "shade"))
-    other = score_stages(bright, BANDS, ("glint", "shade"), events=2, size=SIZE, seed=1)
+    elsewhere = staged_scenes(BANDS, ("glint", "shade"), events=2, size=SIZE, seed=1)
+    other = score_stages(bright, elsewhere, BANDS)
     assert not table.equals(other)
 
 
