@@ -13,6 +13,7 @@ import pytest
 import rasterio
 import rasterio.shutil
 import torch
+from scipy.ndimage import gaussian_filter
 from tiny import GRID, tiny_image
 
 from ml4ops_helpers import cli
@@ -219,8 +220,11 @@ class TestAdapted:
 
     @pytest.fixture
     def hazy(self, tiny_scene: Writer) -> Path:
-        """A lake whose MNDWI falls from 0.72 to 0.063 / 0.203 = 0.31 at its lower end; no data in the last window."""
-        image = made.truth(made.FIVE, 160) + 0.1 * np.linspace(0, 1, 160)[:, None]
+        """A lake whose MNDWI falls from 0.72 to 0.063 / 0.203 = 0.31 at its lower end; no data in the last window.
+
+        Its wide shore is of mixed pixels, of which nothing is sure.
+        """
+        image = gaussian_filter(made.truth(made.FIVE, 160), (0, 4, 4)) + 0.1 * np.linspace(0, 1, 160)[:, None]
         image[:, 110:, 110:] = 0
         return tiny_scene("A.tif", image=np.round(image * 1e4).astype(np.uint16), names=made.FIVE)
 
