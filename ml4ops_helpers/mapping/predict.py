@@ -145,6 +145,8 @@ def _mapper(
     cloud = about.get("cloud_threshold")
     if network.heads == "cloud_water" and cloud is None:
         raise ModelError(f"{path}: two heads without a threshold for cloud; train it with `ml4ops train`")
+    if network.heads == "cloud_water" and not {"B2", "B3", "B4"} <= set(network.bands):
+        raise ModelError(f"{path}: maps of two heads need bands B2, B3 and B4, by which thick cloud is told from thin")
     adapts = adapt and bool(about.get("adapts"))
     return _Mapper(network, float(chosen), cloud, engine, samples, tile, adapts, Usual.saved(about), tags)
 

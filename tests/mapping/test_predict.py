@@ -445,3 +445,8 @@ def test_weights_without_what_the_map_needs(tmp_path: Path, scene: Path) -> None
     )
     with pytest.raises(ModelError, match="cloud"):
         map_files([scene], tmp_path / "out", model=str(heads))
+    infrared = build_model("index", ["B3", "B8", "B11"], heads="cloud_water")
+    rule = save_model(infrared, tmp_path / "i.safetensors", {"threshold": 0.5, "cloud_threshold": 0.5})
+    with pytest.raises(ModelError, match="B2, B3 and B4"):
+        map_files([scene], tmp_path / "out", model=str(rule))
+    assert not (tmp_path / "out").exists()
