@@ -146,6 +146,8 @@ def _mapper(
         raise ModelError(f"model {model!r} was trained without dropout, which samples need; map without uncertainty")
     if network.heads == "cloud_water" and "cloud_threshold" not in about:
         raise ModelError(f"{path}: two heads without a threshold for cloud; train it with `ml4ops train`")
+    if network.heads == "cloud_water" and not {"B2", "B3", "B4"} <= set(network.bands):
+        raise ModelError(f"{path}: maps of two heads need bands B2, B3 and B4, by which thick cloud is told from thin")
     adapts, usual = adapt and bool(about.get("adapts")), Usual.saved(about)
     return _Mapper(network, about | {"threshold": float(chosen)}, engine, samples, tile, adapts, usual, tags)
 

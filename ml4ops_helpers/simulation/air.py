@@ -162,4 +162,4 @@ def _light(rng: np.random.Generator, size: int, air: Air, sky: Sky | None, diffu
 
 def _behind(image: Float, cloud: Float, colour: NDArray[np.floating]) -> Float:
     """The image behind a cloud of this reflectance and colour: what the cloud reflects, and what passes it twice."""
-    return np.asarray(cloud * colour + image * (1 - cloud) ** 2 / (1 - np.minimum(cloud * image, 0.9)), np.float32)
+    return np.asarray(cloud * colour + image * (1 - cloud) ** 2 / (1 - cloud * np.minimum(image, 1)), np.float32)

@@ -24,7 +24,7 @@ from ml4ops_helpers.inference.adaptation import (
 )
 from ml4ops_helpers.models.networks import build_model
 
-MODEL = build_model("index", ["B3", "B8", "B11"], heads="cloud_water")
+MODEL = build_model("index", ["B3", "B8", "B11"])
 SIDE = 96
 
 
@@ -70,7 +70,7 @@ def test_pixels_are_computed_in_strips(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fitted is not None
     whole = fitted.probability(MODEL, image)
     monkeypatch.setattr(adaptation, "STRIP", 1000)
-    fitted.probability(MODEL, image[:, ::-1])  # leaves other numbers in the memory
+    monkeypatch.setattr(np, "empty", lambda shape, dtype: np.full(shape, np.nan, dtype))
     assert np.allclose(fitted.probability(MODEL, image), whole, atol=1e-6)
 
 

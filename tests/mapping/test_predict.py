@@ -5,16 +5,21 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import made
 import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
 import torch
+from scipy.ndimage import gaussian_filter
 from tiny import GRID, tiny_image
 
 from ml4ops_helpers import cli
+from ml4ops_helpers.inference.adaptation import adapt, draw_pixels
 from ml4ops_helpers.inference.decisions import Thresholds, classify, decide, water_given_seen
+from ml4ops_helpers.inference.familiarity import Usual, describe
 from ml4ops_helpers.inference.tiling import predict_scene
 from ml4ops_helpers.mapping import predict
 from ml4ops_helpers.mapping.predict import MappedFiles, map_file, map_files
@@ -24,7 +29,7 @@ from ml4ops_helpers.models.saved import save_model
 from ml4ops_helpers.scenes import opening
 from ml4ops_helpers.scenes.rasters import SceneError
 from ml4ops_helpers.scenes.scene import read_scene
-from ml4ops_helpers.scenes.sentinel2 import BANDS, CLOUD, INVALID, LAND, WATER, brightness
+from ml4ops_helpers.scenes.sentinel2 import BANDS, CLOUD, INVALID, LAND, WATER, brightness, water_index
 
 Writer = Callable[..., Path]
 
@@ -53,6 +58,11 @@ def scene(tiny_scene: Writer) -> Path:
 def read(path: Path) -> np.ndarray:
     with rasterio.open(path) as source:
         return source.read()
+
+
+def tags(path: Path) -> dict[str, str]:
+    with rasterio.open(path) as source:
+        return source.tags()
 
 
 def names(folder: Path) -> list[str]:
@@ -190,6 +200,147 @@ def test_a_source_of_a_vrt_that_changed_makes_the_map_anew(weights: str, tiny_sc
     assert not np.array_equal(before, after)
 
 
+class TestAdapted:
+    """A network that is adapted to each scene, in two passes over its windows."""
+
+    @staticmethod
+    def saved(folder: Path, **about: Any) -> str:
+        """Water where MNDWI is above 0.4; cloud where B2 is above 0.42."""
+        model = build_model("linear", made.FIVE, heads="cloud_water")
+        with torch.no_grad():
+            model.body.weight.zero_()
+            model.body.weight[0, 0], model.body.bias[0] = 20, -30  # its feature is (√0.42 − 0.35) / 0.2 = 1.5
+            model.body.weight[1, 6], model.body.bias[1] = 20, -8
+        facts = {"threshold": 0.5, "cloud_threshold": 0.9, "data": "x", "adapts": True} | about
+        return str(save_model(model, folder / "adapts.safetensors", facts))
+
+    @pytest.fixture
+    def weights(self, tmp_path: Path) -> str:
+        return self.saved(tmp_path)
+
+    @pytest.fixture
+    def hazy(self, tiny_scene: Writer) -> Path:
+        """A lake whose MNDWI falls from 0.72 to 0.063 / 0.203 = 0.31 at its lower end; no data in the last window.
+
+        Its wide shore is of mixed pixels, of which nothing is sure.
+        """
+        image = gaussian_filter(made.truth(made.FIVE, 160), (0, 4, 4)) + 0.1 * np.linspace(0, 1, 160)[:, None]
+        image[:, 110:, 110:] = 0
+        return tiny_scene("A.tif", image=np.round(image * 1e4).astype(np.uint16), names=made.FIVE)
+
+    def test_tiles_change_nothing(self, weights: str, hazy: Path, tmp_path: Path) -> None:
+        one, *others = (map_file(hazy, tmp_path / str(tile), model=weights, tile=tile) for tile in (160, 64, 96))
+        assert set(np.unique(read(one.class_map))) == {INVALID, LAND, WATER}
+        for other in others:
+            assert np.array_equal(read(one.class_map), read(other.class_map))
+            assert np.allclose(read(one.water), read(other.water), atol=1e-5, equal_nan=True)
+
+    def test_it_is_the_average_in_memory(self, weights: str, hazy: Path, tmp_path: Path) -> None:
+        model = predict.load_model(weights)[0]
+        image = read_scene(hazy, made.FIVE).reflectance()
+        water = water_given_seen(predict_scene(model, image))
+        found = map_file(hazy, tmp_path / "out", model=weights, tile=64)
+        expected = adapt(model, image, water, np.ones(water.shape, bool))
+        assert np.nanmax(np.abs(read(found.water)[0] - expected)) < 0.02  # reflectance was kept in 16 bits
+        assert np.array_equal(np.isnan(expected), read(found.class_map)[0] == INVALID)
+        assert np.array_equal(read(found.class_map)[0] == WATER, read(found.water)[0] >= 0.5)
+
+    def test_tags_say_so_and_it_is_left_out_on_request(self, weights: str, hazy: Path, tmp_path: Path) -> None:
+        model = predict.load_model(weights)[0]
+        plain = water_given_seen(predict_scene(model, read_scene(hazy, made.FIVE).reflectance()))
+        own = map_file(hazy, tmp_path / "own", model=weights, adapt=False)
+        adapted = map_file(hazy, tmp_path / "adapted", model=weights)
+        assert np.allclose(read(own.water)[0], plain, atol=1e-6, equal_nan=True)
+        truth = np.where(np.isnan(plain), INVALID, np.where(made.water(160), WATER, LAND))
+        before, after = ((read(files.class_map)[0] != truth).sum() for files in (own, adapted))
+        assert after < 0.5 * before
+        assert tags(own.class_map)["ADAPTED"] == "no"
+        for path in (adapted.class_map, adapted.water):
+            assert tags(path)["ADAPTED"].startswith("quadratic discriminant from ")
+        found = map_file(hazy, tmp_path / "own", model=weights)  # another result, so it is made anew
+        assert np.array_equal(read(found.water), read(adapted.water), equal_nan=True)
+
+    def test_a_network_not_made_for_it_is_left_alone(self, hazy: Path, tmp_path: Path) -> None:
+        weights = self.saved(tmp_path, adapts=False)
+        assert tags(map_file(hazy, tmp_path / "out", model=weights).water)["ADAPTED"] == "no"
+
+    def test_a_scene_without_water_is_mapped_by_the_network_alone(
+        self, weights: str, tiny_scene: Writer, tmp_path: Path
+    ) -> None:
+        image = np.tile(np.round(made.truth(made.FIVE)[:, -12:] * 1e4).astype(np.uint16), (1, 6, 1))
+        path = tiny_scene("dry.tif", image=image, names=made.FIVE)
+        one, two = (map_file(path, tmp_path / str(a), model=weights, adapt=a, tile=64) for a in (True, False))
+        assert tags(one.class_map)["ADAPTED"].startswith("no: too few sure pixels, from 0 pixels of water and 3")
+        assert np.array_equal(read(one.water), read(two.water))
+        assert np.array_equal(read(one.class_map), read(two.class_map))
+
+    @pytest.mark.parametrize("stage", ["write_cogs", "keep_window"])
+    def test_a_run_that_was_killed_between_its_passes_resumes(
+        self, stage: str, weights: str, hazy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The second pass is over, or has done two windows of nine."""
+        expected = map_file(hazy, tmp_path / "whole", model=weights, tile=64)
+        original, calls = getattr(predict, stage), []
+
+        def killed(*arguments: Any) -> None:
+            calls.append(arguments)
+            if len(calls) == (1 if stage == "write_cogs" else 12):
+                raise KeyboardInterrupt
+            original(*arguments)
+
+        monkeypatch.setattr(predict, stage, killed)
+        with pytest.raises(KeyboardInterrupt):
+            map_file(hazy, tmp_path / "out", model=weights, tile=64)
+        assert names(tmp_path / "out") == [".A.part"]
+        found = map_file(hazy, tmp_path / "out", model=weights, tile=64)
+        assert np.array_equal(read(found.water), read(expected.water), equal_nan=True)
+        assert np.array_equal(read(found.class_map), read(expected.class_map))
+        assert tags(found.water)["ADAPTED"] == tags(expected.water)["ADAPTED"]
+
+    def test_cloud_is_neither_learnt_from_nor_changed(self, weights: str, tiny_scene: Writer, tmp_path: Path) -> None:
+        image = made.truth(made.FIVE, 96)
+        image[:, 60:, :] = np.reshape([0.6, 0.6, 0.6, 0.6, 0.1], (5, 1, 1))  # ice, of the MNDWI of water
+        path = tiny_scene("cloudy.tif", image=np.round(image * 1e4).astype(np.uint16), names=made.FIVE)
+        adapted, own = (map_file(path, tmp_path / str(a), model=weights, adapt=a, tile=64) for a in (True, False))
+        assert (read(adapted.class_map)[0, 60:] == CLOUD).all()
+        assert np.array_equal(read(adapted.water)[0, 60:], read(own.water)[0, 60:])
+        assert not np.array_equal(read(adapted.water)[0, :60], read(own.water)[0, :60])
+        sampled = tags(adapted.water)["ADAPTED"]
+        assert f"from {int((read(own.water)[0, :60] > 0.9).sum())} pixels of water" in sampled
+
+    def test_the_unusual_is_reported_and_the_usual_is_not(self, tiny_scene: Writer, tmp_path: Path) -> None:
+        model = build_model("index", made.FIVE)
+        shown = [made.truth(made.FIVE, seed=seed) * np.exp(0.02 * (seed % 5)) for seed in range(100)]
+        every = np.ones(shown[0].shape[1:], bool)
+        described = [describe(draw_pixels(model, np.float32(image), every).features) for image in shown]
+        usual = Usual.of({"toa": described})
+        weights = self.saved(tmp_path, usual={"kinds": usual.kinds, "distances": usual.distances})
+        told: list[str] = []
+        for name, haze in (("usual.tif", 0.0), ("hazy.tif", 0.3)):
+            image = np.round((made.truth(made.FIVE, seed=200) * 1.04 + haze) * 1e4).astype(np.uint16)
+            path = tiny_scene(name, image=image, names=made.FIVE)
+            found = map_file(path, tmp_path / "out", model=weights, report=told.append)
+            assert ("UNLIKE_TRAINING" in tags(found.class_map)) == bool(haze)
+            assert ("UNLIKE_TRAINING" in tags(found.water)) == bool(haze)
+            assert (float(tags(found.water)["NEARER_SIMULATED"]) >= 0.99) == bool(haze)
+        assert ["reflectance = " in line for line in told] == [True, True, False]
+        assert told[2].startswith(f"{path}: its spectra lie farther")
+        assert tags(found.class_map)["UNLIKE_TRAINING"] in told[2]
+        map_file(path, tmp_path / "out", model=weights, report=told.append)  # kept from before, told again
+        assert told[4:] == told[2:3]
+
+
+def test_the_index_maps_by_its_rule(tiny_scene: Writer, tmp_path: Path) -> None:
+    model = build_model("index", made.FIVE)
+    weights = str(save_model(model, tmp_path / "rule.safetensors", {"threshold": 0.5}))
+    path = tiny_scene(image=tiny_image(100))
+    found = map_file(path, tmp_path / "out", model=weights, tile=64)
+    image = read_scene(path, made.FIVE).reflectance()
+    ndwi, mndwi = (water_index(name, image, made.FIVE) for name in ("ndwi", "mndwi"))
+    assert np.array_equal(read(found.class_map)[0], np.where((mndwi >= 0) & (ndwi >= -0.1), WATER, LAND))
+    assert tags(found.class_map)["ADAPTED"] == "no"
+
+
 class TestInspect:
     def test_says_what_was_decided_and_counts_refusals(
         self, tiny_scene: Writer, capsys: pytest.CaptureFixture[str]
@@ -294,3 +445,8 @@ def test_weights_without_what_the_map_needs(tmp_path: Path, scene: Path) -> None
     )
     with pytest.raises(ModelError, match="cloud"):
         map_files([scene], tmp_path / "out", model=str(heads))
+    infrared = build_model("linear", ["B3", "B8", "B11"], heads="cloud_water")
+    rule = save_model(infrared, tmp_path / "i.safetensors", {"threshold": 0.5, "cloud_threshold": 0.5})
+    with pytest.raises(ModelError, match="B2, B3 and B4"):
+        map_files([scene], tmp_path / "out", model=str(rule))
+    assert not (tmp_path / "out").exists()

@@ -110,7 +110,7 @@ def test_haze_is_unlike_the_usual_and_corrected_products_are_not() -> None:
         assert len(mean) == network().features.channels
     toa, surface = (np.array(usual.kinds[kind][0]) for kind in ("top of the atmosphere", "surface"))
     assert toa[0] > surface[0] + 0.1  # path radiance lifts the green
-    far = usual.distance(np.tile([*toa, 1.5, 1.5, 1.5, 0, 0], (9, 1)).astype(np.float32))
+    far = usual.distance(np.tile(toa + np.array([1.5, 1.5, 1.5, 0, 0]), (9, 1)).astype(np.float32))
     assert usual.share_nearer(far) > UNLIKE
     for mean in (toa, surface):
         assert usual.share_nearer(usual.distance(np.tile(mean, (9, 1)).astype(np.float32))) < 0.1
