@@ -1,3 +1,4 @@
+from .adaptation import adapt as adapt
 from .decisions import (
     Thresholds as Thresholds,
     classify as classify,
