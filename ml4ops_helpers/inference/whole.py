@@ -37,7 +37,7 @@ def class_map(model: Network, about: Mapping[str, Any], reflectance: Float, *, a
     if not (adapt and about.get("adapts")):
         return codes
     seen = codes != CLOUD
-    water = adaptation.adapt(model, adaptation.kept(image), water, seen)
+    water = adaptation.adapt(model, adaptation.restored(adaptation.halved(image)), water, seen)
     return np.where(seen, water_codes(water, about["threshold"]), codes)
 
 

@@ -241,8 +241,8 @@ class _Mapper:
         kept: Arrays = {}
         chosen = {"any": codes != INVALID} if self.usual else {}
         if self.adapts:
-            reflectance = adaptation.kept(reflectance)
-            kept["reflectance"] = reflectance.astype(np.float16)
+            kept["reflectance"] = adaptation.halved(reflectance)
+            reflectance = adaptation.restored(kept["reflectance"])  # what the second pass sees
             chosen |= dict(zip(("land", "wet"), adaptation.sure(water, codes != CLOUD), strict=True))
         for name, mask in chosen.items():
             sample = draw_pixels(self.model, reflectance, mask, (window.row_off, window.col_off))
@@ -280,7 +280,7 @@ class _Mapper:
                 found = dict(arrays)
             if "reflectance" not in found:
                 continue
-            reflectance = found.pop("reflectance").astype(np.float32)
+            reflectance = adaptation.restored(found.pop("reflectance"))
             codes, water = found["class"][0], found["water"][0]
             seen = codes != CLOUD
             water = adaptation.average(discriminant, self.model, reflectance, water, seen)
