@@ -190,7 +190,7 @@ class TestSurfaces:
     def _small(self, monkeypatch) -> None:
         monkeypatch.setattr(training, "draw_surfaces", partial(draw_surfaces, size=64, workers=1))
 
-    def test_resumed_equals_uninterrupted(self, table: pd.DataFrame, tmp_path) -> None:
+    def test_resumed_on_surfaces_equals_uninterrupted(self, table: pd.DataFrame, tmp_path) -> None:
         new = partial(build_model, "linear", heads="cloud_water")
         whole, resumed, checkpoint = new(), new(), tmp_path / "run.checkpoint"
         history = train(whole, table, self.SURFACES)
