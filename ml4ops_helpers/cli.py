@@ -71,7 +71,11 @@ def _add_train(commands: Commands) -> None:
     parser.add_argument(
         "--profile", choices=PROFILES, default="lecture", help="size of data and training; default: lecture"
     )
-    parser.add_argument("--data", default="embedded", help="embedded, sen1floods11, worldfloods, or a folder of scenes")
+    parser.add_argument(
+        "--data",
+        default="embedded",
+        help="embedded, sen1floods11 (its official splits), worldfloods, or a folder of scenes",
+    )
     parser.add_argument("--model", choices=("linear", "cnn", "unet"), default="unet", help="default: unet")
     parser.add_argument("--bands", default="bgriswir", metavar="SET", help="a named band set; default: bgriswir")
     heads = ("classes", "cloud_water")
@@ -91,15 +95,18 @@ def _add_train(commands: Commands) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from ml4ops_helpers.datasets import dataset_hash, get_dataset
+    from ml4ops_helpers.datasets import dataset_hash, get_dataset, sen1floods11_official
     from ml4ops_helpers.datasets.windows import readings
-    from ml4ops_helpers.evaluation.scoring import cloud_threshold
+    from ml4ops_helpers.evaluation.scoring import cloud_threshold, split_scores
     from ml4ops_helpers.models import build_model, save_model
     from ml4ops_helpers.training import CONFIGS, WIDE_AIR, make_ready, train
 
     out = options.out or Path(f"{options.model}.safetensors")
     config = replace((WIDE_AIR if options.wide_air else CONFIGS)[options.profile], seed=options.seed)
-    table = get_dataset(options.data, profile=options.profile, seed=options.seed)
+    if options.data == "sen1floods11":
+        table = sen1floods11_official()
+    else:
+        table = get_dataset(options.data, profile=options.profile, seed=options.seed)
     model = build_model(options.model, options.bands, heads=options.heads, dropout=options.dropout, seed=options.seed)
     for decision, number in readings(table[table["split"].isin(["train", "val"])], model.bands).items():
         _say(f"{number} scene{'s' * (number > 1)}: {decision}")
@@ -112,6 +119,9 @@ def _train(options: argparse.Namespace) -> None:
     about |= {"val_iou": history.epochs[history.best]["val_iou"], "config": asdict(config)}
     save_model(model, out, about, half=options.half)
     print(f"{out}: epoch {history.best + 1}, threshold {about['threshold']:.3f}")
+    held_out = table[~table["split"].isin(["train", "val"])]
+    if options.data == "sen1floods11":
+        print(split_scores(model, held_out, about["threshold"]).round(3).to_string())
 
 
 def _report_epoch(number: int, row: dict[str, float]) -> None:

@@ -32,6 +32,7 @@ from .explore_plots import (
 from .folders import cache_dir as cache_dir
 from .loaders import (
     get_dataset as get_dataset,
+    sen1floods11_official as sen1floods11_official,
     terramesh as terramesh,
 )
 from .sources import (

@@ -23,7 +23,14 @@ from ml4ops_helpers.datasets.catalogues import (
     catalogue_row,
 )
 from ml4ops_helpers.datasets.folders import cache_dir, data_dir
-from ml4ops_helpers.datasets.sources import TILE_OFFSETS, WORLDFLOODS_URL, fetch, sen1floods11_files, terramesh_files
+from ml4ops_helpers.datasets.sources import (
+    TILE_OFFSETS,
+    WORLDFLOODS_URL,
+    fetch,
+    sen1floods11_files,
+    sen1floods11_splits,
+    terramesh_files,
+)
 from ml4ops_helpers.scenes.rasters import SceneError
 
 Profile = Literal["smoke", "lecture", "full"]
@@ -107,6 +114,22 @@ def sen1floods11(root: Path | None = None, chips: Sequence[str] | None = None) -
     """Catalogue of Sen1Floods11 chips, split ``test``; see ``sources.sen1floods11_files``."""
     found = sen1floods11_files(chips, root)
     rows = [catalogue_row("test", chip, image=image, label=label) for chip, (image, label) in found.items()]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def sen1floods11_official(root: Path | None = None) -> pd.DataFrame:
+    """Catalogue of all hand-labelled chips in their official splits, ``train``, ``val``, ``test`` and ``bolivia``.
+
+    Raises:
+        DownloadError: a list or a chip is not on disk and cannot be downloaded.
+    """
+    splits = sen1floods11_splits(root)
+    found = sen1floods11_files([chip for chips in splits.values() for chip in chips], root)
+    rows = [
+        catalogue_row(split, chip, image=found[chip][0], label=found[chip][1])
+        for split, chips in splits.items()
+        for chip in chips
+    ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

@@ -23,6 +23,13 @@ TERRAMESH_URL = "https://raw.githubusercontent.com/IBM/terramind/main/examples"
 WORLDFLOODS_URL = "https://huggingface.co/datasets/isp-uv-es/WorldFloodsv2/resolve/main"
 
 HAND_LABELLED = "v1.1/data/flood_events/HandLabeled"
+SPLIT_LISTS = {
+    split: f"v1.1/splits/flood_handlabeled/flood_{name}_data.csv"
+    for split, name in {"train": "train", "val": "valid", "test": "test", "bolivia": "bolivia"}.items()
+}
+"""Official lists of the hand-labelled chips of Sen1Floods11; Bolivia is an event that no other split holds."""
+SPLIT_SIZES = {"train": 252, "val": 89, "test": 90, "bolivia": 15}
+"""Chips in each list, as published: a list of another length is refused."""
 TILES = ("282D_485L_3_3", "38D_378R_2_3")
 TILE_OFFSETS = {"282D_485L_3_3": -1000, "38D_378R_2_3": 0}
 """``RADIO_ADD_OFFSET`` of the two TerraMesh tiles, whose files do not say it."""
@@ -155,16 +162,15 @@ def fetch(
     """
     hashes = SHA256 if sha256 is None else sha256
     folders = [root] if root else [data_dir() / source, cache_dir() / source]
-    found = {}
-    for file in files:
-        path = next((folder / file for folder in folders if (folder / file).exists()), None)
-        if path is None:
-            if file not in hashes:
-                warnings.warn(f"{source}: no SHA-256 is known for {file}; it is taken as it comes", stacklevel=3)
-            target = (root or _download_dir() / source) / file
-            path = download(f"{base_url}/{file}", target, source=source, sha256=hashes.get(file))
-        found[file] = path
-    return found
+    found = {file: next((p for f in folders if (p := f / file).exists()), None) for file in files}
+    if unknown := [file for file, path in found.items() if path is None and file not in hashes]:
+        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        warnings.warn(f"{source}: no SHA-256 is known for {unknown[0]}{more}; taken as they come", stacklevel=3)
+    target = root or _download_dir() / source
+    return {
+        file: path or download(f"{base_url}/{file}", target / file, source=source, sha256=hashes.get(file))
+        for file, path in found.items()
+    }
 
 
 def sen1floods11_files(
@@ -184,11 +190,31 @@ def sen1floods11_files(
         folders = [root] if root else [data_dir() / "sen1floods11", cache_dir() / "sen1floods11"]
         images = [p for folder in folders for p in (folder / HAND_LABELLED / "S2Hand").glob("*_S2Hand.tif")]
         chips = sorted({p.name.removesuffix("_S2Hand.tif") for p in images}) or ["Spain_7370579"]
+    names = {chip: [f"{HAND_LABELLED}/{kind}/{chip}_{kind}.tif" for kind in ("S2Hand", "LabelHand")] for chip in chips}
+    paths = fetch("sen1floods11", [file for pair in names.values() for file in pair], base_url, root)
+    return {chip: (paths[image], paths[label]) for chip, (image, label) in names.items()}
+
+
+def sen1floods11_splits(root: Path | None = None, base_url: str = SEN1FLOODS11_URL) -> dict[str, list[str]]:
+    """Names of the hand-labelled chips in each official split: ``train``, ``val``, ``test``, ``bolivia``.
+
+    Args:
+        root: folder of the data set; default in ``ML4OPS_DATA``, then in the cache.
+        base_url: the public bucket.
+
+    Raises:
+        DownloadError: a list is not on disk and cannot be downloaded, or is not the published one.
+    """
+    paths = fetch("sen1floods11", SPLIT_LISTS.values(), base_url, root)
     found = {}
-    for chip in chips:
-        image, label = (f"{HAND_LABELLED}/{kind}/{chip}_{kind}.tif" for kind in ("S2Hand", "LabelHand"))
-        paths = fetch("sen1floods11", (image, label), base_url, root)
-        found[chip] = paths[image], paths[label]
+    for split, file in SPLIT_LISTS.items():
+        lines = paths[file].read_text(encoding="utf-8").split()
+        found[split] = [line.partition("_S1Hand.tif,")[0] for line in lines]
+        if len(set(found[split])) != SPLIT_SIZES[split]:
+            raise DownloadError(
+                f"sen1floods11: {paths[file]} names {len(set(found[split]))} chips, the published list "
+                f"{SPLIT_SIZES[split]}; delete it and run again"
+            )
     return found
 
 

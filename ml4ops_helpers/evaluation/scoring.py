@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ml4ops_helpers.datasets.catalogues import load_labelled
 from ml4ops_helpers.evaluation.curves import ScoreHistogram, otsu
+from ml4ops_helpers.evaluation.events import summarise_events
 from ml4ops_helpers.evaluation.metrics import Confusion, iou
 from ml4ops_helpers.inference.decisions import classify, model_input, scene_brightness, water_given_seen
 from ml4ops_helpers.inference.tiling import predict_scene
@@ -131,6 +132,21 @@ def counts_table(histograms: Mapping[str, ScoreHistogram], threshold: float) -> 
     """Counts of every event's map ``score >= threshold``, ready for ``summarise_events``: ``event, tp, fp, fn, tn``."""
     rows = [{"event": event, **h.counts_at(threshold)._asdict()} for event, h in histograms.items()]
     return pd.DataFrame(rows, columns=["event", "tp", "fp", "fn", "tn"])
+
+
+def split_scores(model: Network, table: pd.DataFrame, threshold: float) -> pd.DataFrame:
+    """Water IoU in each split of a catalogue of chips, clouds left out.
+
+    Returns:
+        By split: the mean of the ``chips`` in which it is defined, that of all their pixels ``pooled``, and how many
+        chips are ``undefined``. Published results of Sen1Floods11 differ in which of the two they are.
+    """
+    rows = {}
+    for split, part in table.groupby("split", sort=False):
+        histograms = score_events(water_scorer(model), part.assign(event=part["image"]), bands=model.bands)
+        found = summarise_events(counts_table(histograms, threshold)).loc["iou"]
+        rows[split] = {"chips": found["per_event_mean"], "pooled": found["pooled"], "undefined": found["undefined"]}
+    return pd.DataFrame(rows).T.rename_axis("split")
 
 
 def best_event_threshold(histograms: Mapping[str, ScoreHistogram]) -> tuple[float, float]:

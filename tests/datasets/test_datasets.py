@@ -18,8 +18,9 @@ import pandas as pd
 import pytest
 import torch
 from hypothesis import given, strategies as st
-from tiny import tiny_image, tiny_label, write_tiny_event
+from tiny import GRID, tiny_image, tiny_label, write_tiny_event
 
+from ml4ops_helpers.cli import main
 from ml4ops_helpers.datasets import loaders as datasets, sources
 from ml4ops_helpers.datasets.catalogues import (
     COLUMNS,
@@ -32,10 +33,12 @@ from ml4ops_helpers.datasets.catalogues import (
 from ml4ops_helpers.datasets.chips import CHIP_40M_BANDS, load_chip, load_chip_40m
 from ml4ops_helpers.datasets.sources import DownloadError, download
 from ml4ops_helpers.datasets.windows import Windows
-from ml4ops_helpers.scenes.rasters import SceneError
+from ml4ops_helpers.models.saved import load_model
+from ml4ops_helpers.scenes.rasters import SceneError, write_raster
 from ml4ops_helpers.scenes.scene import read_scene
 from ml4ops_helpers.scenes.sentinel2 import BANDS, merge_label
 from ml4ops_helpers.simulation import simulate
+from ml4ops_helpers.training.config import CONFIGS, Config
 
 
 @pytest.fixture(autouse=True)
@@ -243,6 +246,7 @@ sys.path.insert(0, sys.argv[1])
 from tiny import write_tiny_event
 from ml4ops_helpers.datasets import loaders as datasets
 from ml4ops_helpers.simulation import simulate
+from ml4ops_helpers.training.config import CONFIGS, Config
 
 def slow(root, *, profile, seed, workers):
     Path(sys.argv[2]).open("a").write("made\\n")
@@ -485,6 +489,44 @@ class TestSources:
         server.files = {"x.tif": b"x"}
         with pytest.warns(UserWarning, match=r"no SHA-256 is known for x\.tif"):
             sources.fetch("floods", ["x.tif"], server.url, tmp_path)
+
+    def test_official_splits_of_chips_train_a_network(self, server, tmp_path, monkeypatch, capsys):
+        """Lists and chips come from the source once; test and Bolivia are scored apart."""
+        monkeypatch.delenv("ML4OPS_DATA", raising=False)
+        splits = {"train": ["Ghana_1", "India_2"], "val": ["Ghana_3"], "test": ["India_4"], "bolivia": ["Bolivia_5"]}
+        for split, chips in splits.items():
+            lines = [f"{chip}_S1Hand.tif,{chip}_LabelHand.tif" for chip in chips]
+            server.files[sources.SPLIT_LISTS[split]] = "\n".join(lines).encode()
+            for chip in chips:
+                here = tmp_path / f"{chip}.tif"
+                for kind, array in (
+                    ("S2Hand", tiny_image(dtype="int16")),
+                    ("LabelHand", tiny_label()[1].astype(int) - 1),
+                ):
+                    names = BANDS if kind == "S2Hand" else None
+                    write_raster(here, array.astype(np.int16), names=names, **GRID)
+                    server.files[f"{sources.HAND_LABELLED}/{kind}/{chip}_{kind}.tif"] = here.read_bytes()
+        with pytest.raises(DownloadError, match=r"names 2 chips, the published list 252; delete it"):
+            sources.sen1floods11_splits(tmp_path / "a", server.url)
+        monkeypatch.setattr(sources, "SPLIT_SIZES", {split: len(chips) for split, chips in splits.items()})
+        with pytest.warns(UserWarning, match=r"flood_train_data\.csv and 3 more; taken as they come"):
+            found = sources.sen1floods11_splits(base_url=server.url)
+        assert found == splits
+        with pytest.warns(UserWarning, match=r"S2Hand\.tif and 9 more"):
+            sources.sen1floods11_files([chip for chips in found.values() for chip in chips], base_url=server.url)
+        server.close()
+        tiny = Config(epochs=1, batch=2, window=32, averaging_steps=1)
+        monkeypatch.setitem(CONFIGS, "smoke", tiny)
+        out = tmp_path / "chips.safetensors"
+        command = ["train", "--profile", "smoke", "--model", "linear", "--data", "sen1floods11", "--out", str(out)]
+        assert main(command) == 0
+        printed = capsys.readouterr().out
+        assert load_model(out)[0].bands == ("B2", "B3", "B4", "B8", "B11")
+        assert [line.split()[0] for line in printed.splitlines()[-2:]] == ["test", "bolivia"]
+        table = datasets.sen1floods11_official()
+        assert table.groupby("split", sort=False)["aoi"].apply(list).to_dict() == {
+            split: [chip.split("_")[1] for chip in chips] for split, chips in splits.items()
+        }
 
     def test_read_only_data_folder_is_left_alone(self, server, tmp_path, monkeypatch):
         folder = tmp_path / "data"
