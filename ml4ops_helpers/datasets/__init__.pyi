@@ -35,6 +35,7 @@ from .loaders import (
     sen1floods11_official as sen1floods11_official,
     terramesh as terramesh,
 )
+from .simulated import SurfaceWindows as SurfaceWindows
 from .sources import (
     DownloadError as DownloadError,
     sen1floods11_files as sen1floods11_files,

@@ -5,3 +5,4 @@ from .landscape import (
 )
 from .simulate import CLOUD_THICKNESS as CLOUD_THICKNESS
 from .spectra import add_cloud as add_cloud
+from .surfaces import draw_surfaces as draw_surfaces
