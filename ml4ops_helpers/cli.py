@@ -230,7 +230,11 @@ def _size(text: str) -> float:
 
 
 def _share(text: str) -> float:
-    if not 0 <= (share := float(text)) <= 1:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
     return share
 

@@ -210,6 +210,8 @@ def _facts(
             tags = source.tags()
         if "READ_AS" in tags:
             facts[f"read, {when}"] = tags["READ_AS"]
+        if "UNLIKE_TRAINING" in tags:
+            facts[f"unusual, {when}"] = tags["UNLIKE_TRAINING"]
         if "MODEL" in tags:
             facts[f"network, {when}"] = (
                 f"{Path(tags['MODEL']).name}; water from a probability of {float(tags['THRESHOLD']):.3f} on"

@@ -301,7 +301,7 @@ def _choose(source: Source, bands: Sequence[str] | None) -> tuple[tuple[str, ...
     if missing or not wanted:
         raise SceneError(
             f"{source.path}: no band {', '.join(missing) or 'that is understood'}; {source.note}. Name its bands with "
-            "--bands, or choose another model"
+            "--bands, or choose another model (index needs B3, B8 and B11 only)"
         )
     twice = [band for band in dict.fromkeys(wanted) if source.named.count(band) > 1]
     if twice:

@@ -244,13 +244,16 @@ def check_plausible(path: Path, names: Sequence[str], reflectance: Float, scalin
         )
     if darkest >= DARK and not scaling.offset_declared:
         raise SceneError(
-            f"{found} leaves no dark pixel: {names[int(low.argmin())]} is nowhere below {darkest:.3f}. A bright scene, "
-            "or the +1000 of processing baseline 04.00? Pass --offset 0 or --offset -1000 (in Python offset=-1000), as "
-            "the product's metadata say"
+            f"{found} leaves no dark pixel: {names[int(low.argmin())]} is nowhere below {darkest:.3f}. A bright or "
+            "hazy scene, or the +1000 of processing baseline 04.00? Pass --offset 0 or --offset -1000 (in Python "
+            "offset=-1000), as the product's metadata say"
         )
-    if empty := [b for b, top in zip(names, high, strict=True) if top < 0.001 and b not in ("B9", "B10")]:
+    dark = [band for band, top in zip(names, high, strict=True) if top < 0.001 and band not in ("B9", "B10")]
+    if scaling.scale_declared:  # corrected clear water may be as dark as that, but not the same everywhere
+        dark = [band for band in dark if not np.ptp(reflectance[list(names).index(band)]) > 0]
+    if dark:
         raise SceneError(
-            f"{found} leaves {', '.join(empty)} dark everywhere; another unit, or an empty band? Write it again"
+            f"{found} leaves {', '.join(dark)} dark everywhere; another unit, or an empty band? Write it again"
         )
 
 

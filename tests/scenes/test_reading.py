@@ -736,3 +736,16 @@ def test_whatever_a_file_declares_is_honoured(
     scene = read_scene(path, FIVE)
     assert scene.crs.to_string() == crs
     assert scene.transform.almost_equals(grid)
+
+
+def test_a_clip_of_corrected_water_alone_is_read_with_its_scale(tmp_path: Path) -> None:
+    """Nothing in it is bright, and short-wave infrared is all but black: only the user can say that it is right."""
+    lake = np.reshape([0.03, 0.04, 0.02, 0.006, 0.0004], (5, 1, 1)) * np.random.default_rng(0).uniform(
+        0.5, 1.5, (48, 48)
+    )
+    stored = np.round(lake * 10_000).astype(np.uint16)
+    path = write(tmp_path / "lake.tif", stored, names=FIVE)
+    assert "--scale 10000" in refuses(path, "brightest band")
+    assert np.allclose(read(path, scale=10_000), np.where(stored.all(axis=0), stored / 10_000, np.nan), equal_nan=True)
+    empty = write(tmp_path / "empty.tif", np.concatenate([stored[:4], np.ones_like(stored[:1])]), names=FIVE)
+    refuses(empty, "B11 dark everywhere", scale=10_000)
