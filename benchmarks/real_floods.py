@@ -24,7 +24,7 @@ from rasterio.crs import CRS
 from ml4ops_helpers import DEFAULT_MODEL
 from ml4ops_helpers.datasets.chips import real_chips
 from ml4ops_helpers.datasets.folders import data_dir
-from ml4ops_helpers.evaluation.metrics import iou
+from ml4ops_helpers.evaluation.metrics import binary_counts, iou
 from ml4ops_helpers.mapping.predict import map_file
 from ml4ops_helpers.scenes import LAND, WATER, water_index
 from ml4ops_helpers.scenes.rasters import open_raster, write_raster
@@ -56,7 +56,7 @@ def images(folder: Path) -> Iterator[tuple[str, Path, np.ndarray, np.ndarray]]:
                 continue
             at = [source.descriptions.index(band) + 1 for band in BANDS]
             reflectance = source.read(at).astype(np.float32) / 10_000
-            codes = np.where(truth.read(1) == 1, WATER, np.where(truth.read(1) == 0, LAND, 0))
+            codes = np.array([LAND, WATER, 0])[truth.read(1)]  # of 0, 1 and −1
         codes[(reflectance <= INVALID_BELOW).any(axis=0)] = 0
         yield file.stem, file, reflectance, codes
 
@@ -64,8 +64,8 @@ def images(folder: Path) -> Iterator[tuple[str, Path, np.ndarray, np.ndarray]]:
 def score(called: np.ndarray, truth: np.ndarray) -> float:
     """Water IoU over the labelled pixels."""
     known = (truth == LAND) | (truth == WATER)
-    called, wet = called & known, truth == WATER
-    return float(iou((called & wet).sum(), (called & ~wet).sum(), (wet & ~called).sum()))
+    counts = binary_counts(truth == WATER, called, known)
+    return float(iou(counts.tp, counts.fp, counts.fn))
 
 
 def table(model: str, *, adapt: bool = True) -> pd.DataFrame:

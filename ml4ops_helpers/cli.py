@@ -119,8 +119,8 @@ def _train(options: argparse.Namespace) -> None:
     about |= {"val_iou": history.epochs[history.best]["val_iou"], "config": asdict(config)}
     save_model(model, out, about, half=options.half)
     print(f"{out}: epoch {history.best + 1}, threshold {about['threshold']:.3f}")
-    held_out = table[~table["split"].isin(["train", "val"])]
     if options.data == "sen1floods11":
+        held_out = table[~table["split"].isin(["train", "val"])]
         print(split_scores(model, held_out, about["threshold"]).round(3).to_string())
 
 

@@ -123,14 +123,8 @@ def sen1floods11_official(root: Path | None = None) -> pd.DataFrame:
     Raises:
         DownloadError: a list or a chip is not on disk and cannot be downloaded.
     """
-    splits = sen1floods11_splits(root)
-    found = sen1floods11_files([chip for chips in splits.values() for chip in chips], root)
-    rows = [
-        catalogue_row(split, chip, image=found[chip][0], label=found[chip][1])
-        for split, chips in splits.items()
-        for chip in chips
-    ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    parts = [sen1floods11(root, chips).assign(split=split) for split, chips in sen1floods11_splits(root).items()]
+    return pd.concat(parts, ignore_index=True)
 
 
 def terramesh(root: Path | None = None) -> pd.DataFrame:

@@ -38,7 +38,6 @@ STAGES: Mapping[str, Mapping[float, Air]] = {
 }
 """Air by series and level: reflectance of cirrus and glint, optical thickness of aerosol, factor, offset, share of the
 path radiance corrected, depth of shade on 30 % of the land, shares of cumulus and snow, and size of a pixel in m."""
-SERIES = {name: tuple(levels) for name, levels in STAGES.items()}
 
 
 class Staged(NamedTuple):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ml4ops_helpers.scenes.sentinel2 import band_positions
 from ml4ops_helpers.simulation.events import Event, draw_event, generator
-from ml4ops_helpers.simulation.landscape import COVERS, Float, Region, flood_depth, make_place, stage_for
+from ml4ops_helpers.simulation.landscape import COVERS, Float, Place, Region, flood_depth, make_place, stage_for
 from ml4ops_helpers.simulation.rendering import Look, dry_ground, lay_water
 
 LOOKS = 2
@@ -57,9 +57,7 @@ def _draw(
     found = []
     for look in (_look(rng, number, k, seed) for k in range(LOOKS)):
         stage = stage_for(place, _log_uniform(rng, 0.002, 0.6)) if rng.uniform() < 0.9 else 0.0
-        near = np.exp(-np.maximum(place.hand + place.bank - stage, 0) / 0.4)
-        ground = dry_ground(rng, place, look, rng.uniform(0, 0.9) * near)
-        surface, water = lay_water(rng, place, look, ground, flood_depth(place, stage))
+        surface, water = _flood(rng, place, look, stage)
         found.append((surface[band_positions(bands)].astype(np.float16), water.astype(np.float16)))
     return found
 
@@ -75,11 +73,15 @@ def event_surface(
     rng = generator("place", event.name, place_number, seed)
     place = make_place(rng, event.region, size)
     stage = stage_for(place, event.flooded[place_number])
-    damp = rng.uniform(0, 0.9) * np.exp(-np.maximum(place.hand + place.bank - stage, 0) / 0.4)
-    look = event.look if snow is None else replace(event.look, snow=snow)
-    ground = dry_ground(rng, place, look, damp)
-    surface, water = lay_water(rng, place, look, ground, flood_depth(place, stage))
+    surface, water = _flood(rng, place, event.look if snow is None else replace(event.look, snow=snow), stage)
     return surface[band_positions(bands)], water
+
+
+def _flood(rng: np.random.Generator, place: Place, look: Look, stage: float) -> tuple[Float, Float]:
+    """A place under water up to a stage, m: reflectance in all bands, and the share of each pixel mapped as water."""
+    near = np.exp(-np.maximum(place.hand + place.bank - stage, 0) / 0.4)  # what it has left, or will reach, is damp
+    ground = dry_ground(rng, place, look, rng.uniform(0, 0.9) * near)
+    return lay_water(rng, place, look, ground, flood_depth(place, stage))
 
 
 def _region(rng: np.random.Generator, number: int, seed: int) -> Region:

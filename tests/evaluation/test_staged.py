@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml4ops_helpers.evaluation.staged import SERIES, score_stages, staged_scenes
+from ml4ops_helpers.evaluation.staged import STAGES, score_stages, staged_scenes
 from ml4ops_helpers.scenes.sentinel2 import CLOUD, INVALID, LAND, WATER, water_index
 
 BANDS = ("B3", "B8", "B11")
@@ -21,7 +21,7 @@ def everywhere(code: int) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def scored(classify: Callable[[np.ndarray], np.ndarray], *series: str) -> pd.DataFrame:
-    return score_stages(classify, staged_scenes(BANDS, series or tuple(SERIES), **SCENES), BANDS)
+    return score_stages(classify, staged_scenes(BANDS, series or tuple(STAGES), **SCENES), BANDS)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def scenes() -> list[tuple]:
 
 
 def test_series_and_levels_come_in_their_order(scenes: list[tuple]) -> None:
-    expected = [(name, level) for name, levels in SERIES.items() for level in levels]
+    expected = [(name, level) for name, levels in STAGES.items() for level in levels]
     assert [scene[:2] for scene in scenes] == expected * 2
     assert [scene[2] for scene in scenes] == [0] * len(expected) + [1] * len(expected)
     assert scored(everywhere(LAND)).index.tolist() == expected
